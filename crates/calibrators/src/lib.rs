@@ -1,0 +1,1 @@
+//! Statistics to quantization parameters: one file per calibration method.

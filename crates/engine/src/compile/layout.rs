@@ -1,0 +1,130 @@
+//! Moving elements: permutations, channels-last conversion and patch rows.
+
+/// Copies `src` (row-major `dims`) to `dst` with axis i of the result being axis `axes[i]` of the source.
+pub(super) fn permute<T: Copy>(src: &[T], dims: &[usize], axes: &[usize], dst: &mut [T]) {
+    let mut strides = vec![1; dims.len()];
+    for i in (0..dims.len().saturating_sub(1)).rev() {
+        strides[i] = strides[i + 1] * dims[i + 1];
+    }
+    let out_dims: Vec<usize> = axes.iter().map(|a| dims[*a]).collect();
+    let out_strides: Vec<usize> = axes.iter().map(|a| strides[*a]).collect();
+    let (inner, inner_stride) = match (out_dims.last(), out_strides.last()) {
+        (Some(n), Some(s)) => (*n, *s),
+        _ => (1, 1),
+    };
+    let outer = &out_dims[..out_dims.len().saturating_sub(1)];
+    let mut index = vec![0; outer.len()];
+    for row in dst[..src.len()].chunks_exact_mut(inner) {
+        let base: usize = index.iter().zip(&out_strides).map(|(i, s)| i * s).sum();
+        if inner_stride == 1 {
+            row.copy_from_slice(&src[base..base + inner]);
+        } else {
+            for (i, value) in row.iter_mut().enumerate() {
+                *value = src[base + i * inner_stride];
+            }
+        }
+        for axis in (0..outer.len()).rev() {
+            index[axis] += 1;
+            if index[axis] < outer[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+}
+
+/// A convolution over channels-last images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ConvShape {
+    pub channels: usize,
+    pub in_h: usize,
+    pub in_w: usize,
+    pub kernel_h: usize,
+    pub kernel_w: usize,
+    pub stride: usize,
+    pub padding: usize,
+    pub dilation: usize,
+    pub groups: usize,
+    pub out_h: usize,
+    pub out_w: usize,
+}
+
+impl ConvShape {
+    /// Elements of one patch row of one group: kernel height × width × channels of the group.
+    pub(super) fn patch_len(&self) -> usize {
+        self.kernel_h * self.kernel_w * self.channels / self.groups
+    }
+
+    /// Output pixels per image.
+    pub(super) fn rows(&self) -> usize {
+        self.out_h * self.out_w
+    }
+
+    /// Whether the input, as it lies, already is the matrix of patch rows.
+    pub(super) fn is_pointwise(&self) -> bool {
+        (self.kernel_h, self.kernel_w, self.stride, self.padding, self.groups) == (1, 1, 1, 0, 1)
+    }
+
+    /// Writes patch rows `first..first + count` (counted over the batch) of `group` to `out`, each
+    /// `[kernel_h, kernel_w, channels/groups]`; positions outside the image are `pad`.
+    pub(super) fn patches<T: Copy>(
+        &self,
+        images: &[T],
+        group: usize,
+        first: usize,
+        count: usize,
+        pad: T,
+        out: &mut [T],
+    ) {
+        let width = self.channels / self.groups;
+        let image_len = self.in_h * self.in_w * self.channels;
+        for (row, patch) in (first..first + count).zip(out.chunks_exact_mut(self.patch_len())) {
+            let (image, pixel) = (row / self.rows(), row % self.rows());
+            let (oy, ox) = (pixel / self.out_w, pixel % self.out_w);
+            let image = &images[image * image_len..(image + 1) * image_len];
+            for (tap, cell) in patch.chunks_exact_mut(width).enumerate() {
+                let (ky, kx) = (tap / self.kernel_w, tap % self.kernel_w);
+                let y = (oy * self.stride + ky * self.dilation).checked_sub(self.padding);
+                let x = (ox * self.stride + kx * self.dilation).checked_sub(self.padding);
+                match (y.filter(|y| *y < self.in_h), x.filter(|x| *x < self.in_w)) {
+                    (Some(y), Some(x)) => {
+                        let start = (y * self.in_w + x) * self.channels + group * width;
+                        cell.copy_from_slice(&image[start..start + width]);
+                    }
+                    _ => cell.fill(pad),
+                }
+            }
+        }
+    }
+}
+
+/// Reorders a weight `[out, in/groups, kh, kw]` to the patch order `[out, kh, kw, in/groups]`.
+pub(super) fn weight_to_patch_order<T: Copy + Default>(weight: &[T], shape: &[usize]) -> Vec<T> {
+    let mut reordered = vec![T::default(); weight.len()];
+    permute(weight, shape, &[0, 2, 3, 1], &mut reordered);
+    reordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permute_transposes_and_keeps_batches_apart() {
+        let src: Vec<i32> = (0..12).collect();
+        let mut dst = vec![0; 12];
+        permute(&src, &[2, 2, 3], &[0, 2, 1], &mut dst);
+        assert_eq!(dst, [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
+    }
+
+    #[test]
+    fn patches_pad_and_stride() {
+        let shape = ConvShape {
+            channels: 1, in_h: 2, in_w: 2, kernel_h: 2, kernel_w: 2, stride: 2, padding: 1, dilation: 1,
+            groups: 1, out_h: 2, out_w: 2,
+        };
+        let mut out = vec![0; 16];
+        shape.patches(&[1, 2, 3, 4], 0, 0, 4, 9, &mut out);
+        assert_eq!(out, [9, 9, 9, 1, 9, 9, 2, 9, 9, 3, 9, 9, 4, 9, 9, 9]);
+    }
+}

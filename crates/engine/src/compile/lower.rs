@@ -1,0 +1,488 @@
+//! Graph and parameters to steps.
+
+use std::collections::BTreeSet;
+
+use calibench_graph::{Dim, Graph, Node, Op, ValueId, placement};
+use calibench_kernels::Kernels;
+use calibench_quant::{IntFormat, QParams, Timing};
+
+use super::layout;
+use super::lower_product::ProductInput;
+use super::matmul::{MatMul, Operand};
+use super::step::{CodeRange, Elementwise, Ranges, SiteParams, Step};
+use super::storage::{Assignment, Kind, Lifetime, Slot};
+use super::{Codes, codes};
+use crate::{EngineError, QuantSpec};
+
+/// The result of lowering.
+pub(super) struct Lowered {
+    pub steps: Vec<Step>,
+    pub assignment: Assignment,
+    /// Parameters of frozen sites by value.
+    pub site_params: Vec<SiteParams>,
+    pub input: Slot,
+    pub output: Slot,
+}
+
+/// Order of a value's elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// As the graph's shape says.
+    Plain,
+    /// `[N, C, H, W]` held as `[N, H, W, C]`.
+    ChannelsLast,
+}
+
+/// Where a value lives; indices into [`Lowering::tensors`].
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    float: Option<(usize, Layout)>,
+    codes: Option<(usize, Layout)>,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self::Plain
+    }
+}
+
+/// Work in progress.
+pub(super) struct Lowering<'g> {
+    pub graph: &'g Graph,
+    pub spec: &'g QuantSpec,
+    pub codes: Codes,
+    pub kernels: Kernels,
+    sites: BTreeSet<ValueId>,
+    states: Vec<State>,
+    tensors: Vec<Lifetime>,
+    steps: Vec<Step>,
+    pub site_params: Vec<SiteParams>,
+}
+
+/// Lowers `graph` under `spec`.
+pub(super) fn lower(graph: &Graph, spec: &QuantSpec, kernels: Kernels) -> Result<Lowered, EngineError> {
+    let codes = codes(spec);
+    let sites = match codes {
+        Codes::Float => BTreeSet::new(),
+        Codes::I8 | Codes::I16 => placement(graph).activations.into_iter().collect(),
+    };
+    let mut lowering = Lowering {
+        graph,
+        spec,
+        codes,
+        kernels,
+        sites,
+        states: vec![State::default(); graph.values.len()],
+        tensors: Vec::new(),
+        steps: Vec::new(),
+        site_params: vec![SiteParams { scale: 1.0, zero_point: 0 }; graph.values.len()],
+    };
+    lowering.freeze_sites()?;
+    let input = lowering.new_tensor(Kind::F32, Graph::INPUT);
+    lowering.define_float(Graph::INPUT, input, Layout::Plain)?;
+
+    let mut fused = BTreeSet::new();
+    for node in &graph.nodes {
+        if !fused.contains(&node.output) {
+            lowering.node(node, &mut fused)?;
+        }
+    }
+    let output = lowering.float(graph.output, Layout::Plain)?;
+    lowering.tensors[output].dies = usize::MAX;
+
+    let (assignment, slots) = Assignment::assign(&lowering.tensors);
+    let mut steps = lowering.steps;
+    for step in &mut steps {
+        step.remap(|s| slots[s.index]);
+    }
+    Ok(Lowered { steps, assignment, site_params: lowering.site_params, input: slots[input], output: slots[output] })
+}
+
+impl<'g> Lowering<'g> {
+    /// Fills in the parameters of frozen sites.
+    fn freeze_sites(&mut self) -> Result<(), EngineError> {
+        if self.spec.timing == Timing::Dynamic {
+            return Ok(());
+        }
+        for site in self.sites.clone() {
+            let qparams = self.spec.activations.get(&site).ok_or_else(|| self.missing(&self.graph.value(site).name))?;
+            self.site_params[site.0] =
+                SiteParams { scale: qparams.scale_of(0), zero_point: qparams.zero_point_of(0) };
+        }
+        Ok(())
+    }
+
+    pub(super) fn missing(&self, site: &str) -> EngineError {
+        EngineError::MissingQParams { model: self.graph.name.clone(), site: site.to_owned() }
+    }
+
+    pub(super) fn unsupported(&self, node: &Node, reason: impl Into<String>) -> EngineError {
+        EngineError::Unsupported {
+            model: self.graph.name.clone(),
+            node: node.name.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    pub(super) fn is_site(&self, value: ValueId) -> bool {
+        self.sites.contains(&value)
+    }
+
+    /// The integer format of activations.
+    pub(super) fn format(&self) -> IntFormat {
+        if self.codes == Codes::I16 { IntFormat::INT16 } else { IntFormat::INT8 }
+    }
+
+    /// The codes that activations may use.
+    pub(super) fn code_range(&self) -> CodeRange {
+        let (low, high) = self.format().range(self.spec.symmetry);
+        CodeRange { low, high }
+    }
+
+    fn dims(&self, value: ValueId) -> Vec<usize> {
+        let shape = &self.graph.value(value).shape;
+        shape.iter().filter_map(|d| if let Dim::Fixed(n) = d { Some(*n) } else { None }).collect()
+    }
+
+    /// Elements per sample.
+    fn len(&self, value: ValueId) -> usize {
+        self.dims(value).iter().product()
+    }
+
+    fn name(&self, value: ValueId) -> String {
+        self.graph.value(value).name.clone()
+    }
+
+    fn new_tensor(&mut self, kind: Kind, value: ValueId) -> usize {
+        let now = self.steps.len();
+        self.tensors.push(Lifetime { kind, len: self.len(value), born: now, dies: now });
+        self.tensors.len() - 1
+    }
+
+    /// Notes that the step pushed next reads the tensor.
+    fn read(&mut self, tensor: usize) -> Slot {
+        self.tensors[tensor].dies = self.steps.len();
+        self.slot(tensor)
+    }
+
+    /// Before assignment a slot's index is the tensor's.
+    fn slot(&self, tensor: usize) -> Slot {
+        Slot { kind: self.tensors[tensor].kind, index: tensor }
+    }
+
+    pub(super) fn push(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
+    /// Whether both layouts of a value are the same bytes.
+    fn layout_is_trivial(&self, value: ValueId) -> bool {
+        match self.dims(value)[..] {
+            [c, h, w] => c == 1 || h * w == 1,
+            _ => true,
+        }
+    }
+
+    fn fits(&self, value: ValueId, have: Layout, want: Layout) -> bool {
+        have == want || self.layout_is_trivial(value)
+    }
+
+    /// The layout in which the value already lies.
+    fn layout(&self, value: ValueId) -> Layout {
+        let state = self.states[value.0];
+        state.float.or(state.codes).map_or(Layout::Plain, |(_, layout)| layout)
+    }
+
+    /// The value in fp32 and in that layout, converted when needed.
+    pub(super) fn float(&mut self, value: ValueId, want: Layout) -> Result<usize, EngineError> {
+        if self.states[value.0].float.is_none() {
+            let (codes, layout) = self.states[value.0].codes.expect("nodes are in execution order");
+            let from = self.read(codes);
+            let out = self.new_tensor(Kind::F32, value);
+            let step = Step::Dequantize {
+                site: self.name(value),
+                value: value.0,
+                len: self.len(value),
+                from,
+                to: self.slot(out),
+            };
+            self.push(step);
+            self.states[value.0].float = Some((out, layout));
+        }
+        let (tensor, have) = self.states[value.0].float.expect("set above");
+        if self.fits(value, have, want) {
+            return Ok(tensor);
+        }
+        Ok(self.relaid(value, tensor, want))
+    }
+
+    /// A copy of an image in the other layout.
+    fn relaid(&mut self, value: ValueId, tensor: usize, want: Layout) -> usize {
+        let dims = self.dims(value);
+        let (c, h, w) = (dims[0], dims[1], dims[2]);
+        let (dims, axes) = match want {
+            Layout::ChannelsLast => (vec![c, h, w], vec![1, 2, 0]),
+            Layout::Plain => (vec![h, w, c], vec![2, 0, 1]),
+        };
+        let from = self.read(tensor);
+        let out = self.new_tensor(Kind::F32, value);
+        let step = Step::Permute { name: self.name(value), dims, axes, from, to: self.slot(out) };
+        self.push(step);
+        out
+    }
+
+    /// Records a value computed in fp32; a site is quantized at once, and its readers see the codes.
+    fn define_float(&mut self, value: ValueId, tensor: usize, layout: Layout) -> Result<(), EngineError> {
+        self.states[value.0].float = Some((tensor, layout));
+        if !self.is_site(value) {
+            return Ok(());
+        }
+        let want = self.site_layout(value)?;
+        let tensor = if self.fits(value, layout, want) { tensor } else { self.relaid(value, tensor, want) };
+        let kind = if self.codes == Codes::I16 { Kind::I16 } else { Kind::I8 };
+        let ranges = match self.spec.timing {
+            Timing::Dynamic => Ranges::Dynamic { format: self.format(), symmetry: self.spec.symmetry },
+            _ => Ranges::Static(self.site_params[value.0]),
+        };
+        let from = self.read(tensor);
+        let out = self.new_tensor(kind, value);
+        let step = Step::Quantize {
+            site: self.name(value),
+            value: value.0,
+            ranges,
+            codes: self.code_range(),
+            len: self.len(value),
+            from,
+            to: self.slot(out),
+        };
+        self.push(step);
+        self.states[value.0] = State { float: None, codes: Some((out, want)) };
+        Ok(())
+    }
+
+    /// The layout that a site's products read.
+    fn site_layout(&self, value: ValueId) -> Result<Layout, EngineError> {
+        let reads_image = |n: &&Node| matches!(n.op, Op::Conv2d(_));
+        let reads_rows = |n: &&Node| matches!(n.op, Op::Linear | Op::MatMul { .. });
+        let image = self.graph.consumers(value).find(reads_image);
+        let rows = self.graph.consumers(value).find(reads_rows);
+        match (image, rows) {
+            (Some(_), Some(node)) if !self.layout_is_trivial(value) => {
+                Err(self.unsupported(node, "reads an image that a convolution reads too; quantize only one of them"))
+            }
+            (Some(_), _) => Ok(Layout::ChannelsLast),
+            _ => Ok(Layout::Plain),
+        }
+    }
+
+    /// The input of a product: codes in integer plans, fp32 otherwise. Reads it for the next step.
+    pub(super) fn product_input(&mut self, value: ValueId, want: Layout) -> Result<ProductInput, EngineError> {
+        let tensor = match self.states[value.0].codes {
+            Some((codes, _)) => codes,
+            None => self.float(value, want)?,
+        };
+        Ok(ProductInput { slot: self.read(tensor), value: value.0 })
+    }
+
+    /// Whether this product's result goes straight to the next site's int8 codes.
+    pub(super) fn requantizes(&self, value: ValueId) -> bool {
+        self.codes == Codes::I8 && self.spec.timing != Timing::Dynamic && self.is_site(value)
+    }
+
+    /// Parameters of a frozen site.
+    pub(super) fn frozen(&self, value: ValueId) -> Option<&'g QParams> {
+        self.spec.activations.get(&value)
+    }
+
+    /// Pushes a product that writes `value`, in codes if it requantizes.
+    pub(super) fn push_product(
+        &mut self,
+        value: ValueId,
+        layout: Layout,
+        node: &Node,
+        build: impl FnOnce(Slot) -> Step,
+    ) -> Result<(), EngineError> {
+        if self.requantizes(value) {
+            if !self.fits(value, layout, self.site_layout(value)?) {
+                return Err(self.unsupported(node, "its codes are read in another layout"));
+            }
+            let out = self.new_tensor(Kind::I8, value);
+            let step = build(self.slot(out));
+            self.push(step);
+            self.states[value.0].codes = Some((out, layout));
+            return Ok(());
+        }
+        let out = self.new_tensor(Kind::F32, value);
+        let step = build(self.slot(out));
+        self.push(step);
+        self.define_float(value, out, layout)
+    }
+
+    /// Pushes a step from fp32 to fp32.
+    fn push_float(
+        &mut self,
+        node: &Node,
+        from_layout: Layout,
+        to_layout: Layout,
+        build: impl FnOnce(Slot, Slot) -> Step,
+    ) -> Result<(), EngineError> {
+        let tensor = self.float(node.inputs[0], from_layout)?;
+        let from = self.read(tensor);
+        let out = self.new_tensor(Kind::F32, node.output);
+        let step = build(from, self.slot(out));
+        self.push(step);
+        self.define_float(node.output, out, to_layout)
+    }
+
+    fn node(&mut self, node: &Node, fused: &mut BTreeSet<ValueId>) -> Result<(), EngineError> {
+        let x = node.inputs[0];
+        let name = node.name.clone();
+        let (dims, len) = (self.dims(x), self.len(x));
+        let same = self.layout(x);
+        let plain = Layout::Plain;
+        match &node.op {
+            Op::Linear | Op::Conv2d(_) => self.product(node, fused),
+            Op::MatMul { transpose_rhs } => self.matmul(node, *transpose_rhs),
+            Op::Relu | Op::Gelu | Op::Scale { .. } => {
+                let op = match node.op {
+                    Op::Relu => Elementwise::Relu,
+                    Op::Scale { factor } => Elementwise::Scale(factor),
+                    _ => Elementwise::Gelu,
+                };
+                self.push_float(node, same, same, |from, to| Step::Elementwise { name, op, len, from, to })
+            }
+            Op::Add => {
+                let (a, b) = (self.float(x, same)?, self.float(node.inputs[1], same)?);
+                let (lhs, rhs) = (self.read(a), self.read(b));
+                let out = self.new_tensor(Kind::F32, node.output);
+                let step = Step::Add { name, len, lhs, rhs, to: self.slot(out) };
+                self.push(step);
+                self.define_float(node.output, out, same)
+            }
+            Op::AddParam => {
+                let param = self.float_param(node, 0)?;
+                self.push_float(node, plain, plain, |from, to| Step::AddParam { name, param, from, to })
+            }
+            Op::LayerNorm { epsilon } => {
+                let (gamma, beta) = (self.float_param(node, 0)?, self.float_param(node, 1)?);
+                let epsilon = *epsilon;
+                self.push_float(node, plain, plain, |from, to| {
+                    Step::LayerNorm { name, gamma, beta, epsilon, len, from, to }
+                })
+            }
+            Op::Softmax => {
+                let width = dims.last().copied().unwrap_or(1);
+                self.push_float(node, plain, plain, |from, to| Step::Softmax { name, width, len, from, to })
+            }
+            Op::MaxPool2d { kernel, stride } => {
+                let [c, h, w] = self.image(node, &dims)?;
+                let result = self.dims(node.output);
+                let (kernel, stride, out) = (*kernel, *stride, [result[1], result[2]]);
+                let last = Layout::ChannelsLast;
+                self.push_float(node, last, last, |from, to| {
+                    Step::MaxPool { name, dims: [h, w, c], kernel, stride, out, from, to }
+                })
+            }
+            Op::GlobalAvgPool => {
+                let [c, h, w] = self.image(node, &dims)?;
+                self.push_float(node, Layout::ChannelsLast, plain, |from, to| {
+                    Step::MeanRows { name, rows: h * w, width: c, from, to }
+                })
+            }
+            Op::MeanTokens => {
+                let (rows, width) = (dims[0], dims[1]);
+                self.push_float(node, plain, plain, |from, to| Step::MeanRows { name, rows, width, from, to })
+            }
+            Op::Reshape { .. } => {
+                let tensor = self.float(x, plain)?;
+                self.define_float(node.output, tensor, plain)
+            }
+            Op::Permute { axes } => {
+                let axes: Vec<usize> = axes[1..].iter().map(|a| a - 1).collect();
+                self.push_float(node, plain, plain, |from, to| Step::Permute { name, dims, axes, from, to })
+            }
+            Op::BatchNorm2d { .. } => {
+                Err(self.unsupported(node, "batch normalisation must be folded first (passes::fold_batch_norm)"))
+            }
+        }
+    }
+
+    fn image(&self, node: &Node, dims: &[usize]) -> Result<[usize; 3], EngineError> {
+        dims.try_into().map_err(|_| self.unsupported(node, format!("input must be an image, got {dims:?}")))
+    }
+
+    fn matmul(&mut self, node: &Node, transpose_rhs: bool) -> Result<(), EngineError> {
+        let lhs_dims = self.dims(node.inputs[0]);
+        let out_dims = self.dims(node.output);
+        let [.., m, n] = out_dims[..] else {
+            return Err(self.unsupported(node, "needs matrices of fixed size"));
+        };
+        let Some(k) = lhs_dims.last().copied() else {
+            return Err(self.unsupported(node, "needs matrices of fixed size"));
+        };
+        let lhs = self.product_input(node.inputs[0], Layout::Plain)?;
+        let rhs = self.product_input(node.inputs[1], Layout::Plain)?;
+        // Converting the second operand may have pushed a step: read the first again.
+        let lhs_slot = self.read(lhs.slot.index);
+        let heads = out_dims[..out_dims.len() - 2].iter().product();
+        let out = self.new_tensor(Kind::F32, node.output);
+        let step = MatMul {
+            name: node.name.clone(),
+            m,
+            k,
+            n,
+            heads,
+            transpose_rhs,
+            lhs: Operand { slot: lhs_slot, value: lhs.value },
+            rhs: Operand { slot: rhs.slot, value: rhs.value },
+            to: self.slot(out),
+        };
+        self.push(Step::MatMul(Box::new(step)));
+        self.define_float(node.output, out, Layout::Plain)
+    }
+
+    /// The value after a ReLU that can be fused into the product `node`; the ReLU is then done.
+    pub(super) fn fuse_relu(&self, node: &Node, fused: &mut BTreeSet<ValueId>) -> (ValueId, bool) {
+        let value = node.output;
+        let mut readers = self.graph.consumers(value);
+        let only = readers.next().filter(|_| readers.next().is_none());
+        match only {
+            Some(relu) if relu.op == Op::Relu && value != self.graph.output && !self.is_site(value) => {
+                fused.insert(relu.output);
+                (relu.output, true)
+            }
+            _ => (value, false),
+        }
+    }
+
+    pub(super) fn dims_of(&self, value: ValueId) -> Vec<usize> {
+        self.dims(value)
+    }
+}
+
+impl Step {
+    /// Replaces every slot.
+    fn remap(&mut self, f: impl Fn(Slot) -> Slot) {
+        let all: Vec<&mut Slot> = match self {
+            Self::Quantize { from, to, .. }
+            | Self::Dequantize { from, to, .. }
+            | Self::Elementwise { from, to, .. }
+            | Self::AddParam { from, to, .. }
+            | Self::LayerNorm { from, to, .. }
+            | Self::Softmax { from, to, .. }
+            | Self::MaxPool { from, to, .. }
+            | Self::MeanRows { from, to, .. }
+            | Self::Permute { from, to, .. } => vec![from, to],
+            Self::Add { lhs, rhs, to, .. } => vec![lhs, rhs, to],
+            Self::Product(p) => vec![&mut p.from, &mut p.to],
+            Self::MatMul(m) => vec![&mut m.lhs.slot, &mut m.rhs.slot, &mut m.to],
+        };
+        for slot in all {
+            *slot = f(*slot);
+        }
+    }
+}
+
+/// Per-channel layouts of weights, used by products.
+pub(super) fn patch_order<T: Copy + Default>(weight: &[T], shape: &[usize]) -> Vec<T> {
+    if shape.len() == 4 { layout::weight_to_patch_order(weight, shape) } else { weight.to_vec() }
+}

@@ -1,0 +1,168 @@
+//! Planned execution on the kernels crate: the code whose latency is reported.
+//!
+//! [`Executable::compile`] lowers a graph and its [`QuantSpec`] to a list of steps over buffers that
+//! liveness analysis has assigned. Products (linear, convolution, matrix product) run on integers in
+//! integer dtypes: codes are multiplied to i32 (int8) or i64 (int16) accumulators, and the epilogue
+//! either requantizes to the next site's codes or dequantizes to fp32. Images are kept channels-last
+//! between convolutions, so that a convolution is a product over patch rows.
+
+mod float_ops;
+mod layout;
+mod lower;
+mod lower_product;
+mod matmul;
+mod product;
+mod step;
+mod storage;
+
+use calibench_graph::{Graph, bind};
+use calibench_kernels::Kernels;
+use calibench_quant::{Dtype, Timing};
+
+use crate::{EngineError, QuantSpec};
+use step::{Context, Step};
+use storage::Buffers;
+
+/// How an executable runs.
+#[derive(Debug, Clone, Copy)]
+pub struct CompileOptions {
+    /// The kernels, of one instruction set.
+    pub kernels: Kernels,
+    /// Worker threads; 1 runs on the calling thread.
+    pub threads: usize,
+    /// The largest batch that will be run; buffers are sized for it.
+    pub max_batch: usize,
+}
+
+/// One line of a plan: what runs, where, on which kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanLine {
+    /// The node, or the site of a conversion.
+    pub name: String,
+    /// What is done, for example `Conv2d+Relu` or `Quantize`.
+    pub op: String,
+    /// Types of inputs and output, for example `s8 x s8 -> s32 -> s8`.
+    pub kernel: String,
+}
+
+/// A graph made ready to run under one [`QuantSpec`].
+#[derive(Debug)]
+pub struct Executable {
+    model: String,
+    steps: Vec<Step>,
+    buffers: Buffers,
+    context: Context,
+    input: storage::Slot,
+    output: storage::Slot,
+    input_shape: Vec<calibench_graph::Dim>,
+    output_len: usize,
+    weight_bytes: u64,
+    max_batch: usize,
+}
+
+impl Executable {
+    /// Lowers a graph.
+    ///
+    /// Weights are quantized and packed here, once.
+    ///
+    /// # Errors
+    /// [`EngineError::MissingQParams`] when a site has no parameters, [`EngineError::Unsupported`] for an
+    /// operator that the executor does not run, [`EngineError::Graph`] for an invalid graph.
+    pub fn compile(graph: &Graph, spec: &QuantSpec, options: CompileOptions) -> Result<Self, EngineError> {
+        graph.validate()?;
+        let lowered = lower::lower(graph, spec, options.kernels)?;
+        let weight_bytes = lowered.steps.iter().map(Step::weight_bytes).sum();
+        let buffers = Buffers::new(&lowered.assignment, options.max_batch);
+        Ok(Self {
+            model: graph.name.clone(),
+            context: Context::new(options, rounding(spec.dtype), lowered.site_params, &graph.name)?,
+            steps: lowered.steps,
+            buffers,
+            input: lowered.input,
+            output: lowered.output,
+            input_shape: graph.value(Graph::INPUT).shape.clone(),
+            output_len: bind(&graph.value(graph.output).shape, 1).iter().product(),
+            weight_bytes,
+            max_batch: options.max_batch,
+        })
+    }
+
+    /// Runs one batch and gives the output, row-major `[batch, …]`.
+    ///
+    /// # Errors
+    /// [`EngineError::Input`] when the input's length does not fit the batch, or the batch is empty or
+    /// larger than the `max_batch` compiled for.
+    pub fn run(&mut self, batch: usize, input: &[f32]) -> Result<&[f32], EngineError> {
+        let expected = bind(&self.input_shape, batch);
+        if batch == 0 || batch > self.max_batch || input.len() != expected.iter().product::<usize>() {
+            return Err(EngineError::Input { model: self.model.clone(), expected, got: input.len(), batch });
+        }
+        self.buffers.f32_mut(self.input)[..input.len()].copy_from_slice(input);
+        self.context.round(&mut self.buffers.f32_mut(self.input)[..input.len()]);
+        for step in &self.steps {
+            step.run(batch, &mut self.buffers, &mut self.context);
+        }
+        Ok(&self.buffers.f32(self.output)[..batch * self.output_len])
+    }
+
+    /// Values per sample of the output.
+    #[must_use]
+    pub fn output_len(&self) -> usize {
+        self.output_len
+    }
+
+    /// Bytes of parameters as held for execution: packed weights, scales, biases and the rest.
+    #[must_use]
+    pub fn weight_bytes(&self) -> u64 {
+        self.weight_bytes
+    }
+
+    /// Bytes of the activation buffers at the largest batch, after reuse. Scratch of the products
+    /// (patch rows, accumulators) is not in it.
+    #[must_use]
+    pub fn peak_activation_bytes(&self) -> u64 {
+        self.buffers.bytes()
+    }
+
+    /// The plan, step by step.
+    #[must_use]
+    pub fn plan(&self) -> Vec<PlanLine> {
+        self.steps.iter().map(Step::describe).collect()
+    }
+}
+
+/// What every result is rounded to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rounding {
+    None,
+    Fp16,
+    Bf16,
+}
+
+fn rounding(dtype: Dtype) -> Rounding {
+    match dtype {
+        Dtype::Fp16Compute => Rounding::Fp16,
+        Dtype::Bf16Compute => Rounding::Bf16,
+        _ => Rounding::None,
+    }
+}
+
+/// How activations of products are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Codes {
+    /// fp32.
+    Float,
+    /// int8 codes.
+    I8,
+    /// int16 codes.
+    I16,
+}
+
+fn codes(spec: &QuantSpec) -> Codes {
+    match (spec.dtype, spec.timing) {
+        (_, Timing::WeightOnly) => Codes::Float,
+        (Dtype::Int8, _) => Codes::I8,
+        (Dtype::Int16, _) => Codes::I16,
+        _ => Codes::Float,
+    }
+}

@@ -1,0 +1,315 @@
+//! The steps of a plan and what they share while running.
+
+use calibench_kernels::Kernels;
+
+use super::matmul::MatMul;
+use super::product::Product;
+use super::storage::{Buffers, Slot};
+use super::{CompileOptions, PlanLine, Rounding, float_ops, layout};
+use crate::EngineError;
+
+/// Scale and zero point of a site during a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct SiteParams {
+    pub scale: f32,
+    pub zero_point: i32,
+}
+
+/// The codes that a format may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CodeRange {
+    pub low: i32,
+    pub high: i32,
+}
+
+/// Where a quantize step takes its parameters from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Ranges {
+    /// Frozen by calibration.
+    Static(SiteParams),
+    /// From the tensor's own smallest and largest value.
+    Dynamic { format: calibench_quant::IntFormat, symmetry: calibench_quant::Symmetry },
+}
+
+/// What all steps share.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub kernels: Kernels,
+    pub rounding: Rounding,
+    /// Parameters by value; set by quantize steps, or at compile time for requantized sites.
+    pub site_params: Vec<SiteParams>,
+    pub pool: Option<rayon::ThreadPool>,
+    pub scratch: Scratch,
+}
+
+/// Memory that a step needs only while it runs.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub patches_f32: Vec<f32>,
+    pub patches_i8: Vec<i8>,
+    pub patches_i16: Vec<i16>,
+    pub acc32: Vec<i32>,
+    pub acc64: Vec<i64>,
+    pub widened: Vec<f32>,
+}
+
+/// The first `len` elements of a scratch vector, grown when needed.
+pub(super) fn scratch<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
+    if buffer.len() < len {
+        buffer.resize(len, T::default());
+    }
+    &mut buffer[..len]
+}
+
+impl Context {
+    pub(super) fn new(
+        options: CompileOptions,
+        rounding: Rounding,
+        site_params: Vec<SiteParams>,
+        model: &str,
+    ) -> Result<Self, EngineError> {
+        let pool = (options.threads > 1)
+            .then(|| rayon::ThreadPoolBuilder::new().num_threads(options.threads).build())
+            .transpose()
+            .map_err(|e| EngineError::Unsupported {
+                model: model.to_owned(),
+                node: "threads".to_owned(),
+                reason: format!("cannot start {} threads: {e}", options.threads),
+            })?;
+        Ok(Self {
+            kernels: options.kernels,
+            rounding,
+            site_params,
+            pool,
+            scratch: Scratch::default(),
+        })
+    }
+
+    pub(super) fn round(&self, values: &mut [f32]) {
+        match self.rounding {
+            Rounding::None => {}
+            Rounding::Fp16 => self.kernels.round_f16(values),
+            Rounding::Bf16 => self.kernels.round_bf16(values),
+        }
+    }
+}
+
+/// One step. Lengths are per sample.
+#[derive(Debug)]
+pub(super) enum Step {
+    Quantize { site: String, value: usize, ranges: Ranges, codes: CodeRange, len: usize, from: Slot, to: Slot },
+    Dequantize { site: String, value: usize, len: usize, from: Slot, to: Slot },
+    Product(Box<Product>),
+    MatMul(Box<MatMul>),
+    Elementwise { name: String, op: Elementwise, len: usize, from: Slot, to: Slot },
+    Add { name: String, len: usize, lhs: Slot, rhs: Slot, to: Slot },
+    AddParam { name: String, param: Vec<f32>, from: Slot, to: Slot },
+    LayerNorm { name: String, gamma: Vec<f32>, beta: Vec<f32>, epsilon: f32, len: usize, from: Slot, to: Slot },
+    Softmax { name: String, width: usize, len: usize, from: Slot, to: Slot },
+    MaxPool { name: String, dims: [usize; 3], kernel: usize, stride: usize, out: [usize; 2], from: Slot, to: Slot },
+    MeanRows { name: String, rows: usize, width: usize, from: Slot, to: Slot },
+    /// `dims` and `axes` without the batch axis.
+    Permute { name: String, dims: Vec<usize>, axes: Vec<usize>, from: Slot, to: Slot },
+}
+
+/// Operators of one value to one value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Elementwise {
+    Relu,
+    Gelu,
+    Scale(f32),
+}
+
+impl Step {
+    pub(super) fn run(&self, batch: usize, buffers: &mut Buffers, context: &mut Context) {
+        match self {
+            Self::Quantize { value, ranges, codes, len, from, to, .. } => {
+                quantize(*value, *ranges, *codes, batch * len, (*from, *to), buffers, context);
+            }
+            Self::Dequantize { value, len, from, to, .. } => {
+                let mut out = buffers.take_f32(*to);
+                let params = context.site_params[*value];
+                let n = batch * len;
+                dequantize(*from, params, n, buffers, context.kernels, &mut out[..n]);
+                buffers.put_f32(*to, out);
+            }
+            Self::Product(product) => product.run(batch, buffers, context),
+            Self::MatMul(matmul) => matmul.run(batch, buffers, context),
+            Self::Elementwise { op, len, from, to, .. } => {
+                float_step(buffers, context, (*from, *to), batch * len, |x, _, out| {
+                    for (o, x) in out.iter_mut().zip(x) {
+                        *o = match op {
+                            Elementwise::Relu => if *x < 0.0 { 0.0 } else { *x },
+                            Elementwise::Gelu => float_ops::gelu(*x),
+                            Elementwise::Scale(factor) => x * factor,
+                        };
+                    }
+                });
+            }
+            Self::Add { len, lhs, rhs, to, .. } => {
+                let mut out = buffers.take_f32(*to);
+                let n = batch * len;
+                for ((o, a), b) in out[..n].iter_mut().zip(buffers.f32(*lhs)).zip(buffers.f32(*rhs)) {
+                    *o = a + b;
+                }
+                context.round(&mut out[..n]);
+                buffers.put_f32(*to, out);
+            }
+            Self::AddParam { param, from, to, .. } => {
+                float_step(buffers, context, (*from, *to), batch * param.len(), |x, _, out| {
+                    for (x, out) in x.chunks_exact(param.len()).zip(out.chunks_exact_mut(param.len())) {
+                        for ((o, a), b) in out.iter_mut().zip(x).zip(param) {
+                            *o = a + b;
+                        }
+                    }
+                });
+            }
+            Self::LayerNorm { gamma, beta, epsilon, len, from, to, .. } => {
+                float_step(buffers, context, (*from, *to), batch * len, |x, rounding, out| {
+                    float_ops::layer_norm(x, gamma.len(), gamma, beta, *epsilon, rounding, out);
+                });
+            }
+            Self::Softmax { width, len, from, to, .. } => {
+                float_step(buffers, context, (*from, *to), batch * len, |x, rounding, out| {
+                    float_ops::softmax(x, *width, rounding, out);
+                });
+            }
+            Self::MaxPool { dims, kernel, stride, out: out_dims, from, to, .. } => {
+                let n = batch * out_dims[0] * out_dims[1] * dims[2];
+                let mut out = buffers.take_f32(*to);
+                let x = &buffers.f32(*from)[..batch * dims.iter().product::<usize>()];
+                float_ops::max_pool(x, *dims, *kernel, *stride, *out_dims, &mut out[..n]);
+                buffers.put_f32(*to, out);
+            }
+            Self::MeanRows { rows, width, from, to, .. } => {
+                let mut out = buffers.take_f32(*to);
+                let x = &buffers.f32(*from)[..batch * rows * width];
+                float_ops::mean_rows(x, *rows, *width, context.rounding, &mut out[..batch * width]);
+                buffers.put_f32(*to, out);
+            }
+            Self::Permute { dims, axes, from, to, .. } => {
+                let mut out = buffers.take_f32(*to);
+                let len: usize = dims.iter().product();
+                let x = buffers.f32(*from);
+                for (x, out) in x.chunks_exact(len).zip(out.chunks_exact_mut(len)).take(batch) {
+                    layout::permute(x, dims, axes, out);
+                }
+                buffers.put_f32(*to, out);
+            }
+        }
+    }
+
+    /// Bytes of parameters that the step holds.
+    pub(super) fn weight_bytes(&self) -> u64 {
+        let floats = |n: usize| 4 * n as u64;
+        match self {
+            Self::Product(product) => product.weight_bytes(),
+            Self::AddParam { param, .. } => floats(param.len()),
+            Self::LayerNorm { gamma, beta, .. } => floats(gamma.len() + beta.len()),
+            _ => 0,
+        }
+    }
+
+    pub(super) fn describe(&self) -> PlanLine {
+        let line = |name: &str, op: &str, kernel: &str| PlanLine {
+            name: name.to_owned(),
+            op: op.to_owned(),
+            kernel: kernel.to_owned(),
+        };
+        let code = |slot: &Slot| if slot.kind == super::storage::Kind::I8 { "s8" } else { "s16" };
+        match self {
+            Self::Quantize { site, ranges, to, .. } => {
+                let when = match ranges {
+                    Ranges::Static(_) => "frozen range",
+                    Ranges::Dynamic { .. } => "range found here",
+                };
+                line(site, "Quantize", &format!("f32 -> {} ({when})", code(to)))
+            }
+            Self::Dequantize { site, from, .. } => line(site, "Dequantize", &format!("{} -> f32", code(from))),
+            Self::Product(product) => product.describe(),
+            Self::MatMul(matmul) => matmul.describe(),
+            Self::Elementwise { name, op, .. } => {
+                let op = match op {
+                    Elementwise::Relu => "Relu",
+                    Elementwise::Gelu => "Gelu",
+                    Elementwise::Scale(_) => "Scale",
+                };
+                line(name, op, "f32")
+            }
+            Self::Add { name, .. } => line(name, "Add", "f32"),
+            Self::AddParam { name, .. } => line(name, "AddParam", "f32"),
+            Self::LayerNorm { name, .. } => line(name, "LayerNorm", "f32"),
+            Self::Softmax { name, .. } => line(name, "Softmax", "f32"),
+            Self::MaxPool { name, .. } => line(name, "MaxPool2d", "f32"),
+            Self::MeanRows { name, .. } => line(name, "Mean", "f32"),
+            Self::Permute { name, .. } => line(name, "Permute", "f32 copy"),
+        }
+    }
+}
+
+fn float_step(
+    buffers: &mut Buffers,
+    context: &Context,
+    (from, to): (Slot, Slot),
+    n: usize,
+    compute: impl FnOnce(&[f32], Rounding, &mut [f32]),
+) {
+    let mut out = buffers.take_f32(to);
+    compute(&buffers.f32(from)[..n], context.rounding, &mut out[..n]);
+    context.round(&mut out[..n]);
+    buffers.put_f32(to, out);
+}
+
+fn quantize(
+    value: usize,
+    ranges: Ranges,
+    codes: CodeRange,
+    n: usize,
+    (from, to): (Slot, Slot),
+    buffers: &mut Buffers,
+    context: &mut Context,
+) {
+    let params = match ranges {
+        Ranges::Static(params) => params,
+        Ranges::Dynamic { format, symmetry } => {
+            // Nothing finite: every code will be the zero point whatever the scale.
+            let (low, high) = context.kernels.min_max(&buffers.f32(from)[..n]).unwrap_or((0.0, 0.0));
+            let range = calibench_quant::Range { low, high };
+            calibench_quant::QParams::from_range("run time", range, format, symmetry).map_or(
+                SiteParams { scale: 1.0, zero_point: 0 },
+                |q| SiteParams { scale: q.scale[0], zero_point: q.zero_point[0] },
+            )
+        }
+    };
+    context.site_params[value] = params;
+    let SiteParams { scale, zero_point } = params;
+    if to.kind == super::storage::Kind::I8 {
+        let mut out = buffers.take_i8(to);
+        let x = &buffers.f32(from)[..n];
+        context.kernels.quantize_s8(x, scale, zero_point, codes.low, codes.high, &mut out[..n]);
+        buffers.put_i8(to, out);
+    } else {
+        let mut out = buffers.take_i16(to);
+        let x = &buffers.f32(from)[..n];
+        context.kernels.quantize_s16(x, scale, zero_point, codes.low, codes.high, &mut out[..n]);
+        buffers.put_i16(to, out);
+    }
+}
+
+/// `scale · (q − zero point)` of the first `out.len()` codes of a slot.
+pub(super) fn dequantize(
+    from: Slot,
+    params: SiteParams,
+    n: usize,
+    buffers: &Buffers,
+    kernels: Kernels,
+    out: &mut [f32],
+) {
+    if from.kind == super::storage::Kind::I8 {
+        kernels.dequantize_s8(&buffers.i8(from)[..n], params.scale, params.zero_point, out);
+    } else {
+        for (o, q) in out.iter_mut().zip(&buffers.i16(from)[..n]) {
+            *o = params.scale * (i32::from(*q) - params.zero_point) as f32;
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Builds graphs node by node, checking shapes on the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Dim, Graph, GraphError, Node, Op, Tensor, Value, ValueId, infer};
+
+/// Builds a [`Graph`] in execution order.
+///
+/// # Example
+/// ```
+/// use calibench_graph::{Dim, GraphBuilder, Op, Tensor};
+/// let mut g = GraphBuilder::new("tiny", vec![Dim::Batch, Dim::Fixed(2)]);
+/// let x = g.input();
+/// let w = Tensor::new([3, 2], vec![0.5; 6])?;
+/// let y = g.add("fc", Op::Linear, &[x], vec![("fc.weight", w)])?;
+/// let graph = g.finish(y);
+/// assert_eq!(graph.value(graph.output).shape, vec![Dim::Batch, Dim::Fixed(3)]);
+/// # Ok::<(), calibench_graph::GraphError>(())
+/// ```
+#[derive(Debug)]
+pub struct GraphBuilder {
+    graph: Graph,
+    names: BTreeSet<String>,
+}
+
+impl GraphBuilder {
+    /// A graph with an input of this shape and no node yet.
+    #[must_use]
+    pub fn new(name: &str, input_shape: Vec<Dim>) -> Self {
+        let input = Value { name: "input".to_owned(), shape: input_shape };
+        Self {
+            graph: Graph {
+                name: name.to_owned(),
+                values: vec![input],
+                nodes: Vec::new(),
+                params: BTreeMap::new(),
+                output: Graph::INPUT,
+            },
+            names: BTreeSet::from(["input".to_owned()]),
+        }
+    }
+
+    /// The input value.
+    #[must_use]
+    pub fn input(&self) -> ValueId {
+        Graph::INPUT
+    }
+
+    /// The shape of a value so far defined.
+    #[must_use]
+    pub fn shape(&self, id: ValueId) -> &[Dim] {
+        &self.graph.value(id).shape
+    }
+
+    /// Appends a node and gives its output.
+    ///
+    /// # Errors
+    /// [`GraphError::Duplicate`] for a name in use, [`GraphError::Shape`] when the shapes do not fit.
+    pub fn add(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[ValueId],
+        params: Vec<(&str, Tensor)>,
+    ) -> Result<ValueId, GraphError> {
+        if !self.names.insert(name.to_owned()) {
+            return Err(GraphError::Duplicate { name: name.to_owned() });
+        }
+        let shapes: Vec<&[Dim]> = inputs.iter().map(|v| self.shape(*v)).collect();
+        let tensors: Vec<&Tensor> = params.iter().map(|(_, t)| t).collect();
+        let shape = infer(name, &op, &shapes, &tensors)?;
+        let output = ValueId(self.graph.values.len());
+        self.graph.values.push(Value { name: name.to_owned(), shape });
+        let mut param_names = Vec::new();
+        for (param, tensor) in params {
+            if self.graph.params.insert(param.to_owned(), tensor).is_some() {
+                return Err(GraphError::Duplicate { name: param.to_owned() });
+            }
+            param_names.push(param.to_owned());
+        }
+        self.graph.nodes.push(Node {
+            name: name.to_owned(),
+            op,
+            inputs: inputs.to_vec(),
+            params: param_names,
+            output,
+        });
+        Ok(output)
+    }
+
+    /// The finished graph, which returns `output`.
+    #[must_use]
+    pub fn finish(mut self, output: ValueId) -> Graph {
+        self.graph.output = output;
+        self.graph
+    }
+}

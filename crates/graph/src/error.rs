@@ -1,0 +1,42 @@
+//! Errors of graph construction.
+
+use thiserror::Error;
+
+/// A graph that does not make sense.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum GraphError {
+    /// Shapes that an operator cannot take.
+    #[error("node `{node}` ({op}): {reason}")]
+    Shape {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: &'static str,
+        /// What does not fit, with both shapes.
+        reason: String,
+    },
+    /// A parameter that the graph does not hold.
+    #[error("node `{node}`: parameter `{param}` is missing from the graph")]
+    MissingParam {
+        /// The node.
+        node: String,
+        /// The parameter's name.
+        param: String,
+    },
+    /// A tensor whose data does not fit its shape.
+    #[error("tensor of shape {shape:?} needs {expected} elements, got {got}")]
+    TensorSize {
+        /// The shape.
+        shape: Vec<usize>,
+        /// Its number of elements.
+        expected: usize,
+        /// Elements given.
+        got: usize,
+    },
+    /// Two nodes or parameters of one name.
+    #[error("`{name}` is defined twice")]
+    Duplicate {
+        /// The name.
+        name: String,
+    },
+}

@@ -1,0 +1,131 @@
+//! Graphs, nodes and values.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Dim, GraphError, Op, Tensor, infer};
+
+/// Index of a value in [`Graph::values`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ValueId(pub usize);
+
+/// An activation: the graph's input or a node's output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Value {
+    /// The producing node's name, or `input`. Sites carry this name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<Dim>,
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Unique name, dotted by module as in PyTorch.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Value inputs, in the operator's order.
+    pub inputs: Vec<ValueId>,
+    /// Names of parameters, in the operator's order.
+    pub params: Vec<String>,
+    /// The value it defines.
+    pub output: ValueId,
+}
+
+/// A model: nodes in execution order, with one input and one output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Graph {
+    /// The model's name.
+    pub name: String,
+    /// All values; index 0 is the input.
+    pub values: Vec<Value>,
+    /// Nodes in execution order.
+    pub nodes: Vec<Node>,
+    /// Parameters by name.
+    pub params: BTreeMap<String, Tensor>,
+    /// The value that the model returns.
+    pub output: ValueId,
+}
+
+impl Graph {
+    /// The model's input value.
+    pub const INPUT: ValueId = ValueId(0);
+
+    /// A value by its id.
+    #[must_use]
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0]
+    }
+
+    /// The nodes that read a value.
+    pub fn consumers(&self, id: ValueId) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(move |n| n.inputs.contains(&id))
+    }
+
+    /// The node that defines a value; `None` for the input.
+    #[must_use]
+    pub fn producer(&self, id: ValueId) -> Option<&Node> {
+        self.nodes.iter().find(|n| n.output == id)
+    }
+
+    /// The tensors of a node's parameters, in the operator's order.
+    ///
+    /// # Errors
+    /// [`GraphError::MissingParam`].
+    pub fn params_of(&self, node: &Node) -> Result<Vec<&Tensor>, GraphError> {
+        node.params
+            .iter()
+            .map(|p| {
+                self.params
+                    .get(p)
+                    .ok_or_else(|| GraphError::MissingParam { node: node.name.clone(), param: p.clone() })
+            })
+            .collect()
+    }
+
+    /// Number of parameter elements.
+    #[must_use]
+    pub fn parameter_count(&self) -> usize {
+        self.params.values().map(Tensor::len).sum()
+    }
+
+    /// Checks every node's shapes against its inputs and parameters.
+    ///
+    /// # Errors
+    /// The first node that does not fit.
+    pub fn validate(&self) -> Result<(), GraphError> {
+        for node in &self.nodes {
+            let inputs: Vec<&[Dim]> = node.inputs.iter().map(|v| self.value(*v).shape.as_slice()).collect();
+            let shape = infer(&node.name, &node.op, &inputs, &self.params_of(node)?)?;
+            if shape != self.value(node.output).shape {
+                return Err(GraphError::Shape {
+                    node: node.name.clone(),
+                    op: node.op.name(),
+                    reason: format!("gives {shape:?}, recorded as {:?}", self.value(node.output).shape),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Hex BLAKE3 of the structure and of every parameter's bits: equal graphs have equal hashes.
+    #[must_use]
+    pub fn content_hash(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let structure = serde_json::to_vec(&(&self.name, &self.values, &self.nodes, self.output))
+            .expect("plain data without maps of non-string keys always serialises");
+        hasher.update(&structure);
+        for (name, tensor) in &self.params {
+            hasher.update(name.as_bytes());
+            for dim in tensor.shape() {
+                hasher.update(&(*dim as u64).to_le_bytes());
+            }
+            for value in tensor.data() {
+                hasher.update(&value.to_le_bytes());
+            }
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+}

@@ -1,0 +1,23 @@
+//! The typed model graph: one representation that is trained, interpreted, quantized and compiled.
+//!
+//! A [`Graph`] is a list of [`Node`]s in execution order. Every value has a shape whose first dimension
+//! is usually the batch ([`Dim::Batch`]); parameters are plain fp32 [`Tensor`]s by name. The passes in
+//! [`passes`] rewrite a graph without changing what it computes, and [`placement`] decides which values
+//! and parameters are quantized, and why.
+
+mod builder;
+mod error;
+mod graph;
+mod op;
+pub mod passes;
+mod placement;
+mod shape;
+mod tensor;
+
+pub use builder::GraphBuilder;
+pub use error::GraphError;
+pub use graph::{Graph, Node, Value, ValueId};
+pub use op::{Conv2d, Op};
+pub use placement::{FloatOp, Placement, WeightSite, placement};
+pub use shape::{Dim, bind, infer};
+pub use tensor::Tensor;

@@ -1,0 +1,52 @@
+//! What can go wrong before a kernel runs.
+
+use crate::Isa;
+
+/// Errors of this crate. Kernels themselves do not fail: a slice that is too short is a bug in the
+/// caller and panics with the sizes in the message.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// The machine lacks an instruction set that was asked for by name.
+    #[error(
+        "this machine cannot run the `{isa}` kernels: they need {needs}, and it lacks {lacks}; \
+         use one of: {available}"
+    )]
+    MissingIsa {
+        /// The instruction set that was asked for.
+        isa: Isa,
+        /// CPU features that it needs, comma separated.
+        needs: String,
+        /// The ones that are not there, comma separated.
+        lacks: String,
+        /// Ids of the instruction sets that this machine can run, comma separated.
+        available: String,
+    },
+    /// A name that is no instruction set.
+    #[error("no instruction set is called `{name}`; use one of: {known}")]
+    UnknownIsa {
+        /// What was given.
+        name: String,
+        /// Every id there is, comma separated.
+        known: String,
+    },
+    /// A requantization multiplier that no fixed-point pair can stand for.
+    #[error(
+        "requantization multiplier is {value}, expected a finite number above 0; \
+         check the scales s_a, s_b and s_out that it was computed from"
+    )]
+    Multiplier {
+        /// The multiplier given.
+        value: f64,
+    },
+    /// A convolution whose geometry makes no sense.
+    #[error("conv2d geometry: {field} is {got}, expected {expected}")]
+    Geometry {
+        /// The field at fault.
+        field: &'static str,
+        /// Its value.
+        got: usize,
+        /// What would be valid.
+        expected: String,
+    },
+}

@@ -1,0 +1,99 @@
+//! The entry point: every kernel as a method, dispatched on a proven instruction set.
+
+use crate::{Isa, KernelError, isa::Proof};
+
+/// Runs the kernel of the proven instruction set: `dispatch!(self, family::function(args))`.
+macro_rules! dispatch {
+    ($self:ident, $family:ident :: $name:ident ( $($arg:expr),* $(,)? )) => {
+        match $self.proof {
+            $crate::isa::Proof::Generic => $crate::generic::$family::$name($($arg),*),
+            #[cfg(target_arch = "x86_64")]
+            $crate::isa::Proof::Avx2(token) => $crate::x86_64::$family::$name(token, $($arg),*),
+        }
+    };
+}
+
+mod dequantize;
+mod float;
+mod gemm;
+mod half;
+mod quantize;
+
+/// The largest magnitude of a zero point that the kernels take: differences with any i8 or i16
+/// value are then exact in both i32 and f32.
+pub const MAX_ZERO_POINT: i32 = 1 << 23;
+
+/// All kernels of one instruction set.
+///
+/// A value exists only where the CPU has the instructions. Cheap to copy; safe to share.
+///
+/// All methods panic, with the sizes in the message, on a slice shorter than its shape needs, and
+/// on a zero point beyond ±[`MAX_ZERO_POINT`].
+#[derive(Clone, Copy, Debug)]
+pub struct Kernels {
+    proof: Proof,
+}
+
+impl Kernels {
+    /// The kernels of the fastest instruction set that this machine can run.
+    pub fn best() -> Self {
+        Self::new(Isa::best()).unwrap_or(Self { proof: Proof::Generic })
+    }
+
+    /// The kernels of one instruction set.
+    ///
+    /// # Errors
+    /// [`KernelError::MissingIsa`], which names the missing CPU features and what can be used
+    /// instead.
+    pub fn new(isa: Isa) -> Result<Self, KernelError> {
+        Proof::of(isa).map(|proof| Self { proof })
+    }
+
+    /// Which instruction set these kernels use.
+    pub fn isa(&self) -> Isa {
+        self.proof.isa()
+    }
+}
+
+/// Panics unless an `[rows, cols]` matrix with leading dimension `ld` fits in `len` elements.
+#[track_caller]
+fn check_matrix(op: &str, name: &str, len: usize, rows: usize, cols: usize, ld: usize) {
+    if rows == 0 || cols == 0 {
+        return;
+    }
+    assert!(ld >= cols, "{op}: {name} has {cols} columns and a leading dimension of {ld}");
+    // Wide arithmetic: what is checked here is relied on by unsafe code.
+    let needed = (rows as u128 - 1) * ld as u128 + cols as u128;
+    assert!(
+        len as u128 >= needed,
+        "{op}: {name} has {len} elements, [{rows}, {cols}] with leading dimension {ld} needs \
+         {needed}"
+    );
+}
+
+#[track_caller]
+fn check_len(op: &str, name: &str, got: usize, expected: usize) {
+    assert!(got == expected, "{op}: {name} has {got} elements, expected {expected}");
+}
+
+/// `scale`, `requant`: one for all columns, or one each.
+#[track_caller]
+fn check_one_or_n(op: &str, name: &str, got: usize, n: usize) {
+    assert!(got == 1 || got == n, "{op}: {name} has {got} elements, expected 1 or {n}");
+}
+
+#[track_caller]
+fn check_rows(op: &str, len: usize, n_cols: usize) {
+    assert!(
+        n_cols > 0 && len.is_multiple_of(n_cols) || len == 0,
+        "{op}: {len} accumulators are not rows of {n_cols} columns"
+    );
+}
+
+#[track_caller]
+fn check_zero_point(op: &str, zero_point: i32) {
+    assert!(
+        zero_point.unsigned_abs() <= MAX_ZERO_POINT.unsigned_abs(),
+        "{op}: zero point {zero_point} is beyond ±{MAX_ZERO_POINT}"
+    );
+}

@@ -1,0 +1,35 @@
+//! Integer, half and float kernels behind runtime ISA dispatch.
+//!
+//! [`Kernels`] is the entry point: it holds an instruction set that was seen to be there, and has
+//! one method per kernel. The scalar kernels ([`Isa::Generic`]) are always compiled and are the
+//! oracle: every integer, quantize, dequantize and half kernel gives the same bits on every
+//! instruction set, for every input (`tests/conformance.rs` walks [`ALL`]). Float products differ
+//! in the order of summation only.
+//!
+//! No kernel saturates an intermediate: int8 operands are widened to i16 and multiplied in pairs
+//! into i32, and [`PackedS8`] refuses a K that could overflow the accumulator ([`MAX_K_S8`]).
+//!
+//! This is the only crate of the workspace with unsafe code. Kernels check the lengths of their
+//! slices and panic with the sizes when a caller gets them wrong; the engine validates shapes
+//! before it compiles a plan, so a panic here is a bug.
+
+mod conv;
+mod error;
+mod generic;
+mod isa;
+mod kernels;
+mod narrow;
+mod pack;
+mod registry;
+mod requant;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+pub use conv::{Conv2dGeometry, im2col, im2col_f32, im2col_s8, im2col_s16};
+pub use error::KernelError;
+pub use isa::{Avx2, Isa};
+pub use kernels::{Kernels, MAX_ZERO_POINT};
+pub use narrow::NarrowWeights;
+pub use pack::{MAX_K_S8, PackedS8};
+pub use registry::{ALL, KernelEntry, Op};
+pub use requant::Requant;

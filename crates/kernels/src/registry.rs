@@ -1,0 +1,221 @@
+//! The list of kernels: what `calibench list kernels` prints and the conformance tests walk.
+
+use std::fmt;
+
+use crate::Isa;
+
+/// A kernel family: one method of [`Kernels`](crate::Kernels).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // Each is the method of the same name.
+pub enum Op {
+    GemmS8,
+    GemmU8,
+    GemmS16,
+    RowSumsS8,
+    RequantizeS8,
+    DequantizeS32,
+    DequantizeS64,
+    QuantizeS8,
+    QuantizeS16,
+    DequantizeS8,
+    DequantizeS16,
+    MinMax,
+    F32ToF16,
+    F16ToF32,
+    F32ToBf16,
+    Bf16ToF32,
+    RoundF16,
+    RoundBf16,
+    GemmF32,
+    MatmulF32,
+    GemmWeightOnly,
+}
+
+impl Op {
+    /// Every family, in the order of the methods.
+    pub const ALL: &'static [Op] = &[
+        Op::GemmS8,
+        Op::GemmU8,
+        Op::GemmS16,
+        Op::RowSumsS8,
+        Op::RequantizeS8,
+        Op::DequantizeS32,
+        Op::DequantizeS64,
+        Op::QuantizeS8,
+        Op::QuantizeS16,
+        Op::DequantizeS8,
+        Op::DequantizeS16,
+        Op::MinMax,
+        Op::F32ToF16,
+        Op::F16ToF32,
+        Op::F32ToBf16,
+        Op::Bf16ToF32,
+        Op::RoundF16,
+        Op::RoundBf16,
+        Op::GemmF32,
+        Op::MatmulF32,
+        Op::GemmWeightOnly,
+    ];
+
+    /// The name of the method.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Op::GemmS8 => "gemm_s8",
+            Op::GemmU8 => "gemm_u8",
+            Op::GemmS16 => "gemm_s16",
+            Op::RowSumsS8 => "row_sums_s8",
+            Op::RequantizeS8 => "requantize_s8",
+            Op::DequantizeS32 => "dequantize_s32",
+            Op::DequantizeS64 => "dequantize_s64",
+            Op::QuantizeS8 => "quantize_s8",
+            Op::QuantizeS16 => "quantize_s16",
+            Op::DequantizeS8 => "dequantize_s8",
+            Op::DequantizeS16 => "dequantize_s16",
+            Op::MinMax => "min_max",
+            Op::F32ToF16 => "f32_to_f16",
+            Op::F16ToF32 => "f16_to_f32",
+            Op::F32ToBf16 => "f32_to_bf16",
+            Op::Bf16ToF32 => "bf16_to_f32",
+            Op::RoundF16 => "round_f16",
+            Op::RoundBf16 => "round_bf16",
+            Op::GemmF32 => "gemm_f32",
+            Op::MatmulF32 => "matmul_f32",
+            Op::GemmWeightOnly => "gemm_weight_only",
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.id())
+    }
+}
+
+/// What one kernel is.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelEntry {
+    /// Unique name, `{arch}-{dtypes}-{variant}`.
+    pub id: &'static str,
+    /// The family that it implements.
+    pub op: Op,
+    /// Input, weight and output types, as `s8·s8→s32`.
+    pub dtypes: &'static str,
+    /// The instruction set that it needs.
+    pub isa: Isa,
+    /// Outputs computed at a time: rows × columns for products, lanes otherwise.
+    pub tile: &'static str,
+    /// Whether the same bits come out as from the scalar kernel, for every input. False for float
+    /// products, where the order of summation differs.
+    pub bit_exact: bool,
+    /// Whether an intermediate may saturate, so that the result depends on the kernel.
+    pub may_saturate: bool,
+    /// One line: how it works.
+    pub summary: &'static str,
+    /// Where the method comes from.
+    pub source: &'static str,
+}
+
+const JACOB: &str = "Jacob et al. 2017, arXiv:1712.05877, §2";
+const HALF: &str = "IEEE 754; the half crate";
+const SCALAR: &str = "definition";
+const INTEL: &str = "Intel intrinsics guide; tile layout after rten-gemm and gemmlowp";
+
+const fn entry(
+    id: &'static str,
+    op: Op,
+    dtypes: &'static str,
+    isa: Isa,
+    tile: &'static str,
+    summary: &'static str,
+    source: &'static str,
+) -> KernelEntry {
+    KernelEntry {
+        id,
+        op,
+        dtypes,
+        isa,
+        tile,
+        bit_exact: !matches!(op, Op::GemmF32 | Op::MatmulF32 | Op::GemmWeightOnly),
+        may_saturate: false,
+        summary,
+        source,
+    }
+}
+
+/// Every kernel of every instruction set.
+#[rustfmt::skip] // A table: one kernel a line.
+pub const ALL: &[KernelEntry] = &[
+    entry("generic-s8s8s32-scalar1x16", Op::GemmS8, "s8·s8→s32", Isa::Generic, "1x16", "scalar loops over packed panels", SCALAR),
+    entry("generic-u8s8s32-scalar1x16", Op::GemmU8, "u8·s8→s32", Isa::Generic, "1x16", "scalar loops over packed panels", SCALAR),
+    entry("generic-s16s8s64-scalar1x16", Op::GemmS16, "s16·s8→s64", Isa::Generic, "1x16", "scalar loops, 64-bit sums", SCALAR),
+    entry("generic-s8s32-rowsum", Op::RowSumsS8, "s8→s32", Isa::Generic, "1", "scalar sum", SCALAR),
+    entry("generic-s32s8-requant", Op::RequantizeS8, "s32→s8", Isa::Generic, "1", "64-bit product, one rounding half up", JACOB),
+    entry("generic-s32f32-dequant", Op::DequantizeS32, "s32→f32", Isa::Generic, "1", "multiply, add, ReLU; never fused", JACOB),
+    entry("generic-s64f32-dequant", Op::DequantizeS64, "s64→f32", Isa::Generic, "1", "multiply, add, ReLU; never fused", JACOB),
+    entry("generic-f32s8-quant", Op::QuantizeS8, "f32→s8", Isa::Generic, "1", "divide, round ties to even, clamp", JACOB),
+    entry("generic-f32s16-quant", Op::QuantizeS16, "f32→s16", Isa::Generic, "1", "divide, round ties to even, clamp", JACOB),
+    entry("generic-s8f32-dequant", Op::DequantizeS8, "s8→f32", Isa::Generic, "1", "subtract, multiply", JACOB),
+    entry("generic-s16f32-dequant", Op::DequantizeS16, "s16→f32", Isa::Generic, "1", "subtract, multiply", JACOB),
+    entry("generic-f32-minmax", Op::MinMax, "f32→f32", Isa::Generic, "1", "finite values only", SCALAR),
+    entry("generic-f32f16-narrow", Op::F32ToF16, "f32→f16", Isa::Generic, "1", "portable conversion", HALF),
+    entry("generic-f16f32-widen", Op::F16ToF32, "f16→f32", Isa::Generic, "1", "portable conversion", HALF),
+    entry("generic-f32bf16-narrow", Op::F32ToBf16, "f32→bf16", Isa::Generic, "1", "portable conversion", HALF),
+    entry("generic-bf16f32-widen", Op::Bf16ToF32, "bf16→f32", Isa::Generic, "1", "portable conversion", HALF),
+    entry("generic-f32-roundf16", Op::RoundF16, "f32→f32", Isa::Generic, "1", "narrow and widen", HALF),
+    entry("generic-f32-roundbf16", Op::RoundBf16, "f32→f32", Isa::Generic, "1", "narrow and widen", HALF),
+    entry("generic-f32f32f32-dot", Op::GemmF32, "f32·f32→f32", Isa::Generic, "1x1", "dot products with 16 partial sums", SCALAR),
+    entry("generic-f32f32f32-strided", Op::MatmulF32, "f32·f32→f32", Isa::Generic, "1x1", "strided loops", SCALAR),
+    entry("generic-f32nf32-widen", Op::GemmWeightOnly, "f32·{s8,f16,bf16}→f32", Isa::Generic, "1x1", "widen a block of weights, then dot products", SCALAR),
+    entry("x86_64-s8s8s32-madd6x16", Op::GemmS8, "s8·s8→s32", Isa::Avx2, "6x16", "widen to i16, vpmaddwd; exact", INTEL),
+    entry("x86_64-u8s8s32-madd6x16", Op::GemmU8, "u8·s8→s32", Isa::Avx2, "6x16", "widen to i16, vpmaddwd (not the saturating vpmaddubsw); exact", INTEL),
+    entry("x86_64-s16s8s64-madd6x16", Op::GemmS16, "s16·s8→s64", Isa::Avx2, "6x16", "vpmaddwd into i32 for 255 k-pairs, then added to i64; exact", INTEL),
+    entry("x86_64-s8s32-sad", Op::RowSumsS8, "s8→s32", Isa::Avx2, "32", "vpsadbw of values biased by 128", INTEL),
+    entry("x86_64-s32s8-requant8", Op::RequantizeS8, "s32→s8", Isa::Avx2, "8", "64-bit lanes, one rounding half up", JACOB),
+    entry("x86_64-s32f32-dequant8", Op::DequantizeS32, "s32→f32", Isa::Avx2, "8", "multiply, add, ReLU; never fused", JACOB),
+    entry("x86_64-s64f32-dequant4", Op::DequantizeS64, "s64→f32", Isa::Avx2, "4", "i64 to f64 by the 1.5·2^52 addition, scalar beyond 2^50", JACOB),
+    entry("x86_64-f32s8-quant8", Op::QuantizeS8, "f32→s8", Isa::Avx2, "8", "vdivps, vroundps, clamp", JACOB),
+    entry("x86_64-f32s16-quant8", Op::QuantizeS16, "f32→s16", Isa::Avx2, "8", "vdivps, vroundps, clamp", JACOB),
+    entry("x86_64-s8f32-dequant8", Op::DequantizeS8, "s8→f32", Isa::Avx2, "8", "subtract, multiply", JACOB),
+    entry("x86_64-s16f32-dequant8", Op::DequantizeS16, "s16→f32", Isa::Avx2, "8", "subtract, multiply", JACOB),
+    entry("x86_64-f32-minmax32", Op::MinMax, "f32→f32", Isa::Avx2, "32", "masked vminps and vmaxps, four chains each", INTEL),
+    entry("x86_64-f32f16-f16c", Op::F32ToF16, "f32→f16", Isa::Avx2, "8", "vcvtps2ph", HALF),
+    entry("x86_64-f16f32-f16c", Op::F16ToF32, "f16→f32", Isa::Avx2, "8", "vcvtph2ps", HALF),
+    entry("x86_64-f32bf16-narrow8", Op::F32ToBf16, "f32→bf16", Isa::Avx2, "8", "integer round to nearest even", HALF),
+    entry("x86_64-bf16f32-widen8", Op::Bf16ToF32, "bf16→f32", Isa::Avx2, "8", "shift", HALF),
+    entry("x86_64-f32-roundf16", Op::RoundF16, "f32→f32", Isa::Avx2, "8", "vcvtps2ph, vcvtph2ps", HALF),
+    entry("x86_64-f32-roundbf16", Op::RoundBf16, "f32→f32", Isa::Avx2, "8", "integer round to nearest even", HALF),
+    entry("x86_64-f32f32f32-gemm", Op::GemmF32, "f32·f32→f32", Isa::Avx2, "its own", "the gemm crate, one thread; AVX2 + FMA unless its feature x86-v4 is on", "gemm crate"),
+    entry("x86_64-f32f32f32-gemm-strided", Op::MatmulF32, "f32·f32→f32", Isa::Avx2, "its own", "the gemm crate, one thread; AVX2 + FMA unless its feature x86-v4 is on", "gemm crate"),
+    entry("x86_64-f32nf32-widen-gemm", Op::GemmWeightOnly, "f32·{s8,f16,bf16}→f32", Isa::Avx2, "its own", "widen an L2-sized block of weights, then the gemm crate", "gemm crate"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_named_after_the_architecture() {
+        let ids: BTreeSet<_> = ALL.iter().map(|e| e.id).collect();
+        assert_eq!(ids.len(), ALL.len());
+        for e in ALL {
+            let arch = match e.isa {
+                Isa::Generic => "generic-",
+                Isa::Avx2 => "x86_64-",
+            };
+            assert!(e.id.starts_with(arch), "{}", e.id);
+            assert!(!e.summary.is_empty() && !e.source.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_family_has_exactly_one_kernel_per_isa() {
+        for &isa in Isa::ALL {
+            for &op in Op::ALL {
+                let found = ALL.iter().filter(|e| e.isa == isa && e.op == op).count();
+                assert_eq!(found, 1, "{op} on {isa}");
+            }
+        }
+    }
+}

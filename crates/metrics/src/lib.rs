@@ -1,0 +1,1 @@
+//! Distances between distributions, task metrics, intervals and paired tests.

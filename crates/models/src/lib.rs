@@ -1,0 +1,1 @@
+//! Built-in models as graph builders, and their training.

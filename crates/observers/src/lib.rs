@@ -1,0 +1,63 @@
+//! Tensor to statistics: one file per observer.
+//!
+//! An [`Observer`] sees batches of one site and keeps [`Stats`](calibench_quant::Stats): plain data
+//! that can be saved, merged and replayed through any calibrator. All observers here are order-free:
+//! any split of the batches over threads or machines, merged in any order, gives the same bytes.
+//!
+//! # Adding one
+//! One new file with an `ENTRY`, and its two lines here: the `mod` and the place in [`ALL`]. An observer
+//! that gathers a new [`StatKind`] also answers for it in [`provider`].
+//!
+//! # Example
+//! ```
+//! use calibench_quant::{Batch, StatKind};
+//!
+//! let mut observers = calibench_observers::for_stats([StatKind::Range]);
+//! for observer in &mut observers {
+//!     observer.observe(&Batch { index: 0, samples: 1, values: &[1.0, -2.0, f32::NAN] });
+//! }
+//! let stats = calibench_observers::joined(&observers)?;
+//! assert_eq!(stats.range.map(|r| (r.low, r.high)), Some((-2.0, 1.0)));
+//! assert_eq!(stats.nan, 1);
+//! # Ok::<(), calibench_quant::QuantError>(())
+//! ```
+
+mod batch_minmax;
+mod histogram;
+mod minmax;
+mod scan;
+
+use std::collections::BTreeSet;
+
+use calibench_quant::{Entry, Observer, QuantError, StatKind, Stats};
+
+/// Every observer, in the order of help texts and reports.
+pub const ALL: &[Entry<dyn Observer>] = &[minmax::ENTRY, batch_minmax::ENTRY, histogram::ENTRY];
+
+/// The observer that gathers a statistic.
+#[must_use]
+pub fn provider(kind: StatKind) -> &'static Entry<dyn Observer> {
+    match kind {
+        StatKind::Range => &minmax::ENTRY,
+        StatKind::BatchRanges => &batch_minmax::ENTRY,
+        StatKind::Histogram => &histogram::ENTRY,
+    }
+}
+
+/// Fresh observers that together gather these statistics: one for each kind, in the order of
+/// [`StatKind`].
+#[must_use]
+pub fn for_stats(kinds: impl IntoIterator<Item = StatKind>) -> Vec<Box<dyn Observer>> {
+    let kinds: BTreeSet<StatKind> = kinds.into_iter().collect();
+    kinds.into_iter().map(|kind| (provider(kind).construct)()).collect()
+}
+
+/// What several observers gathered over the same data, as one [`Stats`].
+///
+/// # Errors
+/// [`QuantError::Merge`] when they did not see the same data.
+pub fn joined(observers: &[Box<dyn Observer>]) -> Result<Stats, QuantError> {
+    let mut parts = observers.iter().map(|o| o.stats().clone());
+    let first = parts.next().unwrap_or_default();
+    parts.try_fold(first, Stats::join)
+}

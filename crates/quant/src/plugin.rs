@@ -1,0 +1,96 @@
+//! The plug-in traits and the registry entry.
+
+use crate::{IntFormat, QParams, QuantError, Range, StatKind, Stats, Symmetry, nearest};
+
+/// One batch of a site's values, as an observer sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// Place of the batch in the calibration order; unique over the whole pass.
+    pub index: u64,
+    /// Rows of the batch axis.
+    pub samples: u64,
+    /// All elements, row-major.
+    pub values: &'a [f32],
+}
+
+/// Gathers statistics of one site over the calibration data.
+///
+/// Own observers are exactly mergeable and order-free: any split of the data over batches, threads or
+/// machines gives the same bytes. NaN and ±Inf are counted and otherwise ignored.
+pub trait Observer: Send {
+    /// Sees one batch.
+    fn observe(&mut self, batch: &Batch<'_>);
+
+    /// Everything seen so far.
+    fn stats(&self) -> &Stats;
+
+    /// Merges what another observer of the same kind saw on other data.
+    ///
+    /// # Errors
+    /// As [`Stats::absorb`].
+    fn absorb(&mut self, other: &Stats) -> Result<(), QuantError>;
+}
+
+/// What a calibrator is asked: one site's statistics and the format to map them to.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// The site, for messages.
+    pub site: &'a str,
+    /// What was observed there.
+    pub stats: &'a Stats,
+    /// The format of the codes.
+    pub format: IntFormat,
+    /// Whether the zero point is free.
+    pub symmetry: Symmetry,
+}
+
+/// Chooses quantization parameters from statistics. Pure: the same job gives the same bytes.
+pub trait Calibrator: Send + Sync {
+    /// The statistics that [`Calibrator::range`] reads.
+    fn needs(&self) -> &'static [StatKind];
+
+    /// The range of values to represent; what lies outside is clipped.
+    ///
+    /// # Errors
+    /// [`QuantError::NoSample`] without a finite value, [`QuantError::MissingStat`] without a needed
+    /// statistic.
+    fn range(&self, job: &Job<'_>) -> Result<Range, QuantError>;
+
+    /// Scale and zero point for that range. A dialect whose peer derives them in another way overrides
+    /// this.
+    ///
+    /// # Errors
+    /// As [`Calibrator::range`].
+    fn calibrate(&self, job: &Job<'_>) -> Result<QParams, QuantError> {
+        QParams::from_range(job.site, self.range(job)?, job.format, job.symmetry)
+    }
+}
+
+/// One registered plug-in.
+pub struct Entry<T: ?Sized> {
+    /// Kebab-case name, unique in its registry.
+    pub id: &'static str,
+    /// One line of help.
+    pub summary: &'static str,
+    /// Paper and reference implementation.
+    pub source: &'static str,
+    /// Builds the plug-in.
+    pub construct: fn() -> Box<T>,
+}
+
+/// The entry called `id`, or an error that names the nearest.
+///
+/// # Errors
+/// [`QuantError::Unknown`].
+pub fn find<'a, T: ?Sized>(
+    registry: &'a [Entry<T>],
+    what: &'static str,
+    id: &str,
+) -> Result<&'a Entry<T>, QuantError> {
+    registry.iter().find(|e| e.id == id).ok_or_else(|| QuantError::Unknown {
+        what,
+        name: id.to_owned(),
+        suggestion: nearest(id, registry.iter().map(|e| e.id)).map(str::to_owned),
+        known: registry.iter().map(|e| e.id).collect::<Vec<_>>().join(", "),
+    })
+}

@@ -1,0 +1,1 @@
+//! Rows to SVG, HTML and Markdown. The only user of plotters.

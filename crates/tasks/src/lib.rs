@@ -1,0 +1,1 @@
+//! Datasets to samples to outcomes.

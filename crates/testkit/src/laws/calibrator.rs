@@ -1,0 +1,107 @@
+//! Laws of calibrators.
+
+use calibench_quant::{
+    Calibrator, Entry, IntFormat, Job, MIN_SCALE, QParams, QuantError, Range, StatKind, Stats, Symmetry,
+};
+
+type CalibratorEntry = Entry<dyn Calibrator>;
+
+const SITE: &str = "block.3/relu";
+
+/// Every combination of [`IntFormat::ALL`] and [`Symmetry::ALL`] over these statistics.
+pub fn jobs(stats: &Stats) -> impl Iterator<Item = Job<'_>> {
+    IntFormat::ALL.iter().flat_map(move |format| {
+        Symmetry::ALL.iter().map(move |symmetry| Job {
+            site: SITE,
+            stats,
+            format: *format,
+            symmetry: *symmetry,
+        })
+    })
+}
+
+/// With statistics of at least one finite value, for every format and symmetry: scale positive and
+/// finite, zero point in range, 0.0 exact, thresholds finite, the range within what was observed, and
+/// the same answer twice.
+pub fn well_formed(entry: &CalibratorEntry, stats: &Stats) {
+    for job in jobs(stats) {
+        let what = format!("`{}` {} {}", entry.id, job.format, job.symmetry.id());
+        let calibrator = (entry.construct)();
+        let q = calibrator.calibrate(&job).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let (q_min, q_max) = q.code_range();
+        assert_eq!((q.format, q.symmetry), (job.format, job.symmetry), "{what}: answers another question");
+        assert_eq!((q.scale.len(), q.zero_point.len()), (1, 1), "{what}: not per tensor");
+        assert!(q.scale[0].is_finite() && q.scale[0] >= MIN_SCALE, "{what}: scale {}", q.scale[0]);
+        assert!((q_min..=q_max).contains(&q.zero_point[0]), "{what}: zero point {}", q.zero_point[0]);
+        if job.symmetry == Symmetry::Symmetric {
+            assert_eq!(q.zero_point[0], 0, "{what}");
+        }
+        assert_eq!(q.fake_quantize(0.0, 0), 0.0, "{what}: 0.0 is not exact");
+        let thresholds = q.thresholds(0);
+        assert!(thresholds.low.is_finite() && thresholds.high.is_finite(), "{what}: {thresholds:?}");
+        within_observed(&what, calibrator.as_ref(), &job);
+        pure(&what, entry, &job, &q);
+    }
+}
+
+/// The range reaches no further than the observed range (with 0.0) by more than a bin.
+fn within_observed(what: &str, calibrator: &dyn Calibrator, job: &Job<'_>) {
+    let range = calibrator.range(job).unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert!(range.low.is_finite() && range.high.is_finite() && range.low <= range.high, "{what}: {range:?}");
+    let Some(observed) = job.stats.range else { return };
+    let zero = Range { low: 0.0, high: 0.0 };
+    let observed = observed.union(zero);
+    let bin = job.stats.histogram.as_ref().map_or(0.0, |h| h.width());
+    let inside = f64::from(range.low) >= f64::from(observed.low) - bin
+        && f64::from(range.high) <= f64::from(observed.high) + bin;
+    assert!(inside, "{what}: {range:?} reaches beyond the observed {observed:?}");
+}
+
+/// The same job gives the same bytes, from the same and from another instance.
+fn pure(what: &str, entry: &CalibratorEntry, job: &Job<'_>, expected: &QParams) {
+    let calibrator = (entry.construct)();
+    for _ in 0..2 {
+        let again = calibrator.calibrate(job).unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert_eq!(again.scale[0].to_bits(), expected.scale[0].to_bits(), "{what}: not pure");
+        assert_eq!(again.zero_point, expected.zero_point, "{what}: not pure");
+    }
+}
+
+/// Statistics without a finite value are [`QuantError::NoSample`], and the message names the site.
+///
+/// `stats` come from the observers that the calibrator needs, over data without a finite value.
+pub fn no_sample(entry: &CalibratorEntry, stats: &Stats) {
+    for job in jobs(stats) {
+        let error = (entry.construct)().calibrate(&job).expect_err("no finite value was seen");
+        assert!(matches!(&error, QuantError::NoSample { site, .. } if site == SITE), "`{}`: {error}", entry.id);
+        assert!(error.to_string().contains(SITE), "`{}`: {error}", entry.id);
+    }
+}
+
+/// Each statistic that [`Calibrator::needs`] names is really needed, its absence is
+/// [`QuantError::MissingStat`] with the site, and nothing else is needed.
+///
+/// `stats` hold every kind of statistic, over data with a finite value.
+pub fn needs(entry: &CalibratorEntry, stats: &Stats) {
+    let calibrator = (entry.construct)();
+    let needs = calibrator.needs();
+    assert!(!needs.is_empty(), "`{}` needs nothing", entry.id);
+    for kind in [StatKind::Range, StatKind::BatchRanges, StatKind::Histogram] {
+        let mut without = stats.clone();
+        match kind {
+            StatKind::Range => without.range = None,
+            StatKind::BatchRanges => without.batch_ranges = None,
+            StatKind::Histogram => without.histogram = None,
+        }
+        for job in jobs(&without) {
+            let answer = calibrator.calibrate(&job);
+            if needs.contains(&kind) {
+                let expected = QuantError::MissingStat { site: SITE.to_owned(), kind };
+                assert_eq!(answer, Err(expected), "`{}` without {kind}", entry.id);
+            } else {
+                let whole = calibrator.calibrate(&Job { stats, ..job });
+                assert_eq!(answer, whole, "`{}` reads {kind} without saying so", entry.id);
+            }
+        }
+    }
+}
