@@ -1,1 +1,58 @@
 //! Statistics to quantization parameters: one file per calibration method.
+//!
+//! A [`Calibrator`] reads the [`Stats`](calibench_quant::Stats) of one site and chooses the range of
+//! values that the codes represent; what lies outside is clipped. It never sees a model or a tensor, so
+//! statistics gathered once serve every method, here or on another machine. Every method is pure: the
+//! same job gives the same bytes.
+//!
+//! # Adding one
+//! One new file with an `ENTRY`, and its two lines here: the `mod` and the place in [`ALL`]. The laws in
+//! `tests/laws.rs`, the help texts and the documentation tables walk [`ALL`].
+//!
+//! # Example
+//! ```
+//! use calibench_quant::{IntFormat, Job, Range, Stats, Symmetry, find};
+//!
+//! let stats = Stats { elements: 2, range: Some(Range { low: -1.0, high: 1.27 }), ..Stats::default() };
+//! let job = Job { site: "relu", stats: &stats, format: IntFormat::INT8, symmetry: Symmetry::Symmetric };
+//! let method = (find(calibench_calibrators::ALL, "calibrator", "minmax")?.construct)();
+//! assert_eq!(method.calibrate(&job)?.scale, vec![0.01]);
+//! # Ok::<(), calibench_quant::QuantError>(())
+//! ```
+
+mod density;
+mod entropy;
+mod inputs;
+mod minmax;
+mod moving_average;
+mod mse;
+mod percentile;
+mod search;
+
+use std::collections::BTreeSet;
+
+use calibench_quant::{Calibrator, Entry, QuantError, StatKind, find};
+
+/// Every calibration method, in the order of help texts and reports.
+pub const ALL: &[Entry<dyn Calibrator>] = &[
+    minmax::ENTRY,
+    moving_average::ENTRY,
+    percentile::ENTRY_99_9,
+    percentile::ENTRY_99_99,
+    percentile::ENTRY_99_999,
+    mse::ENTRY,
+    entropy::ENTRY,
+];
+
+/// The statistics that a set of methods reads: what one calibration pass must gather to serve them all.
+///
+/// # Errors
+/// [`QuantError::Unknown`] for a name that is not in [`ALL`].
+pub fn needs(ids: impl IntoIterator<Item = impl AsRef<str>>) -> Result<BTreeSet<StatKind>, QuantError> {
+    let mut kinds = BTreeSet::new();
+    for id in ids {
+        let calibrator = (find(ALL, "calibrator", id.as_ref())?.construct)();
+        kinds.extend(calibrator.needs());
+    }
+    Ok(kinds)
+}

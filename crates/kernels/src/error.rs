@@ -39,14 +39,4 @@ pub enum KernelError {
         /// The multiplier given.
         value: f64,
     },
-    /// A convolution whose geometry makes no sense.
-    #[error("conv2d geometry: {field} is {got}, expected {expected}")]
-    Geometry {
-        /// The field at fault.
-        field: &'static str,
-        /// Its value.
-        got: usize,
-        /// What would be valid.
-        expected: String,
-    },
 }

@@ -13,7 +13,6 @@
 //! slices and panic with the sizes when a caller gets them wrong; the engine validates shapes
 //! before it compiles a plan, so a panic here is a bug.
 
-mod conv;
 mod error;
 mod generic;
 mod isa;
@@ -25,7 +24,6 @@ mod requant;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-pub use conv::{Conv2dGeometry, im2col, im2col_f32, im2col_s8, im2col_s16};
 pub use error::KernelError;
 pub use isa::{Avx2, Isa};
 pub use kernels::{Kernels, MAX_ZERO_POINT};

@@ -1,9 +1,8 @@
-//! Half storage against the `half` crate bit for bit, float products against f64 with a bound, and
-//! im2col against the definition.
+//! Half storage against the `half` crate bit for bit, and float products against f64 with a bound.
 
 mod common;
 
-use calibench_kernels::{Conv2dGeometry, Kernels, NarrowWeights, Op, im2col};
+use calibench_kernels::{Kernels, NarrowWeights, Op};
 use common::*;
 use half::{bf16, f16};
 use proptest::prelude::*;
@@ -233,51 +232,3 @@ fn weight_only_keeps_its_size() {
     assert_eq!(weights(2, 6, 10, &mut rng).bytes(), 120);
 }
 
-#[test]
-fn im2col_is_the_definition() {
-    let small = || (1_usize..=3, 1_usize..=3, 1_usize..=2, 0_usize..=2, 0_usize..=2);
-    let inputs = (small(), small(), 1_usize..=7, 1_usize..=7, 1_usize..=3, 1_usize..=2);
-    check(500, inputs, |(v, h, in_h, in_w, groups, per_group)| {
-        let geometry = Conv2dGeometry {
-            in_channels: groups * per_group,
-            in_h,
-            in_w,
-            kernel_h: v.0,
-            kernel_w: h.0,
-            stride_h: v.1,
-            stride_w: h.1,
-            dilation_h: v.2,
-            dilation_w: h.2,
-            pad_top: v.3,
-            pad_bottom: v.4,
-            pad_left: h.3,
-            pad_right: h.4,
-            groups,
-        };
-        let Ok(g) = geometry.validate() else {
-            return Ok(()); // The kernel is larger than the image.
-        };
-        let x: Vec<i16> = (0..g.in_channels * in_h * in_w).map(|i| i as i16).collect();
-        for group in 0..groups {
-            let mut out = vec![0; g.out_h() * g.out_w() * g.patch_len()];
-            im2col(&g, group, &x, -1, &mut out);
-            let mut expected = Vec::new();
-            for (oy, ox) in (0..g.out_h()).flat_map(|y| (0..g.out_w()).map(move |x| (y, x))) {
-                for c in group * per_group..(group + 1) * per_group {
-                    for (ky, kx) in (0..v.0).flat_map(|y| (0..h.0).map(move |x| (y, x))) {
-                        let y = (oy * v.1 + ky * v.2) as isize - v.3 as isize;
-                        let x_at = (ox * h.1 + kx * h.2) as isize - h.3 as isize;
-                        let inside = (0..in_h as isize).contains(&y) && (0..in_w as isize).contains(&x_at);
-                        expected.push(if inside {
-                            x[(c * in_h + y as usize) * in_w + x_at as usize]
-                        } else {
-                            -1
-                        });
-                    }
-                }
-            }
-            prop_assert_eq!(out, expected);
-        }
-        Ok(())
-    });
-}

@@ -67,7 +67,8 @@ mod tests {
         observer.observe(&Batch { index: 3, samples: 1, values: &[-1.0, 5.0] });
         observer.observe(&Batch { index: 4, samples: 1, values: &[f32::NAN] });
         let ranges = observer.stats().batch_ranges.clone().unwrap();
-        let expected = BTreeMap::from([(3, Range { low: -1.0, high: 5.0 }), (7, Range { low: 2.0, high: 2.0 })]);
+        let expected =
+            BTreeMap::from([(3, Range { low: -1.0, high: 5.0 }), (7, Range { low: 2.0, high: 2.0 })]);
         assert_eq!(ranges, expected);
     }
 

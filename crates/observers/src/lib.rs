@@ -1,6 +1,6 @@
 //! Tensor to statistics: one file per observer.
 //!
-//! An [`Observer`] sees batches of one site and keeps [`Stats`](calibench_quant::Stats): plain data
+//! An [`Observer`] sees batches of one site and keeps [`Stats`]: plain data
 //! that can be saved, merged and replayed through any calibrator. All observers here are order-free:
 //! any split of the batches over threads or machines, merged in any order, gives the same bytes.
 //!

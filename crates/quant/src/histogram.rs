@@ -29,9 +29,10 @@ impl Histogram {
     /// Counts the finite values of `values`; `None` when there is none.
     #[must_use]
     pub fn of(values: &[f32]) -> Option<Self> {
-        let bound = values.iter().filter(|v| v.is_finite()).fold(None, |a: Option<f32>, v| {
-            Some(a.map_or(v.abs(), |a| a.max(v.abs())))
-        })?;
+        let bound = values
+            .iter()
+            .filter(|v| v.is_finite())
+            .fold(None, |a: Option<f32>, v| Some(a.map_or(v.abs(), |a| a.max(v.abs()))))?;
         let exponent = exponent_for(bound);
         let side = GRID_BINS_PER_SIDE as usize;
         let mut dense = vec![0_u64; 2 * side];

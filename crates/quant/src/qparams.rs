@@ -106,8 +106,8 @@ impl QParams {
             });
         }
         let (q_min, q_max) = format.range(symmetry);
-        let low = f64::from(range.low.min(0.0).max(f32::MIN / 2.0));
-        let high = f64::from(range.high.max(0.0).min(f32::MAX / 2.0));
+        let low = f64::from(range.low.clamp(f32::MIN / 2.0, 0.0));
+        let high = f64::from(range.high.clamp(0.0, f32::MAX / 2.0));
         let (scale, zero_point) = match symmetry {
             Symmetry::Symmetric => {
                 let bound = if format.signed { high.max(-low) } else { high };
@@ -147,7 +147,8 @@ impl QParams {
         };
         let mut scale = Vec::new();
         for channel in data.chunks_exact(chunk) {
-            let bound = channel.iter().fold(0.0_f32, |a, w| if w.is_nan() { f32::NAN } else { a.max(w.abs()) });
+            let bound =
+                channel.iter().fold(0.0_f32, |a, w| if w.is_nan() { f32::NAN } else { a.max(w.abs()) });
             let range = Range { low: -bound, high: bound };
             scale.extend(Self::from_range(site, range, format, Symmetry::Symmetric)?.scale);
         }
@@ -231,7 +232,9 @@ mod tests {
 
     #[test]
     fn symmetric_scale_is_absmax_over_127() {
-        let q = QParams::from_range("t", Range { low: -2.54, high: 1.0 }, IntFormat::INT8, Symmetry::Symmetric).unwrap();
+        let q =
+            QParams::from_range("t", Range { low: -2.54, high: 1.0 }, IntFormat::INT8, Symmetry::Symmetric)
+                .unwrap();
         assert_eq!(q.scale[0], (2.54_f32 as f64 / 127.0) as f32);
         assert_eq!(q.quantize(-1e9, 0), -127);
     }
@@ -247,8 +250,14 @@ mod tests {
                 }
             }
         }
-        assert!(QParams::from_range("t", Range { low: 1.0, high: 0.0 }, IntFormat::INT8, Symmetry::Affine).is_err());
-        assert!(QParams::from_range("t", Range { low: f32::NAN, high: 0.0 }, IntFormat::INT8, Symmetry::Affine).is_err());
+        assert!(
+            QParams::from_range("t", Range { low: 1.0, high: 0.0 }, IntFormat::INT8, Symmetry::Affine)
+                .is_err()
+        );
+        assert!(
+            QParams::from_range("t", Range { low: f32::NAN, high: 0.0 }, IntFormat::INT8, Symmetry::Affine)
+                .is_err()
+        );
     }
 
     #[test]

@@ -57,6 +57,11 @@ pub enum StatKind {
     Histogram,
 }
 
+impl StatKind {
+    /// Every kind.
+    pub const ALL: &[Self] = &[Self::Range, Self::BatchRanges, Self::Histogram];
+}
+
 impl std::fmt::Display for StatKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {

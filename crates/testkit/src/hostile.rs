@@ -66,18 +66,19 @@ pub fn tensor() -> impl Strategy<Value = Vec<f32>> {
 
 /// A tensor without NaN or infinities and with at least one element.
 pub fn finite() -> impl Strategy<Value = Vec<f32>> {
-    let distribution = (any::<u64>(), 0..4_u8, -20..20_i32, 1..SAMPLE).prop_map(|(seed, kind, exponent, len)| {
-        let scale = 2.0_f64.powi(exponent);
-        Random::new(seed).many(len, move |r| {
-            scale
-                * match kind {
-                    0 => r.normal(),
-                    1 => r.laplace(),
-                    2 => r.student_t(),
-                    _ => r.lognormal(),
-                }
-        })
-    });
+    let distribution =
+        (any::<u64>(), 0..4_u8, -20..20_i32, 1..SAMPLE).prop_map(|(seed, kind, exponent, len)| {
+            let scale = 2.0_f64.powi(exponent);
+            Random::new(seed).many(len, move |r| {
+                scale
+                    * match kind {
+                        0 => r.normal(),
+                        1 => r.laplace(),
+                        2 => r.student_t(),
+                        _ => r.lognormal(),
+                    }
+            })
+        });
     prop_oneof![
         distribution,
         vec(-10.0_f32..10.0, 1..300),

@@ -36,7 +36,7 @@ fn metadata() -> Metadata {
         .no_deps()
         .other_options(["--offline".to_owned()])
         .exec()
-        .unwrap()
+        .expect("cargo metadata runs")
 }
 
 /// `calibench-quant` → `quant`; the harness keeps its name; other crates are not ours.
@@ -132,7 +132,7 @@ fn only_kernels_may_contain_unsafe_code() {
 fn rust_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut files = Vec::new();
-    for path in entries.map(|e| e.unwrap().path()) {
+    for path in entries.map(|e| e.expect("a readable folder").path()) {
         if path.is_dir() {
             files.extend(rust_files(&path));
         } else if path.extension().is_some_and(|e| e == "rs") {

@@ -25,9 +25,10 @@ pub(super) struct Lowered {
 }
 
 /// Order of a value's elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Layout {
     /// As the graph's shape says.
+    #[default]
     Plain,
     /// `[N, C, H, W]` held as `[N, H, W, C]`.
     ChannelsLast,
@@ -38,12 +39,6 @@ pub(super) enum Layout {
 struct State {
     float: Option<(usize, Layout)>,
     codes: Option<(usize, Layout)>,
-}
-
-impl Default for Layout {
-    fn default() -> Self {
-        Self::Plain
-    }
 }
 
 /// Work in progress.

@@ -2,7 +2,7 @@
 
 use super::step::{Context, SiteParams, dequantize, scratch};
 use super::storage::{Buffers, Kind, Slot};
-use super::{PlanLine, layout};
+use super::PlanLine;
 
 /// `[batch · heads] × ([M, K] × [K, N])`, or `[N, K]` transposed.
 #[derive(Debug)]
@@ -65,13 +65,8 @@ impl MatMul {
         for i in 0..count {
             let a = &buffers.i8(self.lhs.slot)[i * m * k..(i + 1) * m * k];
             let b = &buffers.i8(self.rhs.slot)[i * n * k..(i + 1) * n * k];
-            let packed = if self.transpose_rhs {
-                kernels.pack_s8(b, n, k)
-            } else {
-                let transposed = scratch(&mut context.scratch.patches_i8, n * k);
-                layout::permute(b, &[k, n], &[1, 0], transposed);
-                kernels.pack_s8(transposed, n, k)
-            };
+            let (stride_n, stride_k) = if self.transpose_rhs { (k, 1) } else { (1, n) };
+            let packed = kernels.pack_s8_strided(b, n, k, stride_n, stride_k);
             let acc = scratch(&mut context.scratch.acc32, m * n);
             kernels.gemm_s8(m, a, k, &packed, acc, n);
             for (c, sum) in correction.iter_mut().zip(packed.col_sums()) {

@@ -308,8 +308,6 @@ pub(super) fn dequantize(
     if from.kind == super::storage::Kind::I8 {
         kernels.dequantize_s8(&buffers.i8(from)[..n], params.scale, params.zero_point, out);
     } else {
-        for (o, q) in out.iter_mut().zip(&buffers.i16(from)[..n]) {
-            *o = params.scale * (i32::from(*q) - params.zero_point) as f32;
-        }
+        kernels.dequantize_s16(&buffers.i16(from)[..n], params.scale, params.zero_point, out);
     }
 }

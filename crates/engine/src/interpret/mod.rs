@@ -1,1 +1,248 @@
-//! The candle interpreter.
+//! The candle interpreter: runs a graph node by node, with a [`Tap`] on every value and parameter.
+//!
+//! One interpreter serves every use that is not timed: the fp32 reference, training by autograd
+//! ([`Interpreter::with_params`]), half precision ([`Interpreter::with_dtype`]), observation
+//! ([`ObserveTap`]), fake quantization ([`FakeQuantTap`]) and looking inside ([`CaptureTap`]). Taps
+//! change what flows, never how an operator computes, so no model is written twice.
+//!
+//! # Half precision
+//! With fp16 or bf16 every value and every intermediate that a half-precision program would store is
+//! rounded to the format. Products and sums accumulate in fp32 and are rounded once, as matrix units
+//! and hardware reductions do; bias and activation round after the product. An ε below the format
+//! becomes zero.
+
+mod capture;
+mod fake_quant;
+mod observe;
+mod ops;
+mod patches;
+
+use std::collections::BTreeMap;
+
+use calibench_graph::{Graph, Node, Op, ValueId, bind};
+use candle_core::{DType, Device, Tensor};
+
+pub use capture::{CaptureTap, Captured};
+pub use fake_quant::{FakeQuantTap, fake_quantize};
+pub use observe::ObserveTap;
+
+use crate::EngineError;
+
+/// A hook on every value and parameter of a running graph.
+///
+/// What a method returns takes the tensor's place for everything that reads it. Both default to
+/// passing the tensor through.
+pub trait Tap {
+    /// A value: the graph's input, or the output of a node.
+    ///
+    /// # Errors
+    /// What the tap cannot do; the run stops and names the value.
+    fn value(&mut self, id: ValueId, value: Tensor) -> Result<Tensor, candle_core::Error> {
+        let _ = id;
+        Ok(value)
+    }
+
+    /// Parameter `index` of a node, in the operator's order.
+    ///
+    /// # Errors
+    /// What the tap cannot do; the run stops and names the node.
+    fn param(&mut self, node: &Node, index: usize, param: Tensor) -> Result<Tensor, candle_core::Error> {
+        let _ = (node, index);
+        Ok(param)
+    }
+}
+
+/// The tap that changes nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoTap;
+
+impl Tap for NoTap {}
+
+/// New running statistics of batch normalisations: parameter name → tensor `[C]`.
+pub type RunningStats = BTreeMap<String, Tensor>;
+
+/// How much of a batch's statistics enters the running statistics, as in PyTorch.
+pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
+
+/// A graph whose parameters are candle tensors.
+#[derive(Debug)]
+pub struct Interpreter<'g> {
+    graph: &'g Graph,
+    dtype: DType,
+    params: BTreeMap<String, Tensor>,
+}
+
+impl<'g> Interpreter<'g> {
+    /// Runs in fp32.
+    ///
+    /// # Errors
+    /// [`EngineError::Graph`] for a graph that is not valid, [`EngineError::Candle`] when a parameter
+    /// cannot be converted.
+    pub fn new(graph: &'g Graph) -> Result<Self, EngineError> {
+        Self::with_dtype(graph, DType::F32)
+    }
+
+    /// Runs with parameters and values rounded to `dtype`: fp32, fp16 or bf16.
+    ///
+    /// # Errors
+    /// As [`Interpreter::new`].
+    pub fn with_dtype(graph: &'g Graph, dtype: DType) -> Result<Self, EngineError> {
+        let convert = |t: &calibench_graph::Tensor| {
+            Tensor::from_slice(t.data(), t.shape(), &Device::Cpu)?.to_dtype(dtype)
+        };
+        let params = graph
+            .params
+            .iter()
+            .map(|(name, t)| Ok((name.clone(), convert(t).map_err(|e| candle_error(graph, name, e))?)))
+            .collect::<Result<_, EngineError>>()?;
+        Self::build(graph, dtype, params)
+    }
+
+    /// Runs in fp32 on these parameters instead of the graph's: those of variables, for training.
+    ///
+    /// # Errors
+    /// As [`Interpreter::new`]; a parameter that is missing is a graph error.
+    pub fn with_params(graph: &'g Graph, params: BTreeMap<String, Tensor>) -> Result<Self, EngineError> {
+        Self::build(graph, DType::F32, params)
+    }
+
+    fn build(graph: &'g Graph, dtype: DType, params: BTreeMap<String, Tensor>) -> Result<Self, EngineError> {
+        graph.validate()?;
+        Ok(Self { graph, dtype, params })
+    }
+
+    /// The graph that runs.
+    #[must_use]
+    pub fn graph(&self) -> &'g Graph {
+        self.graph
+    }
+
+    /// Runs a batch, row-major; gives the output in fp32, row-major.
+    ///
+    /// # Errors
+    /// [`EngineError::Input`] when `input` does not hold `batch` samples, otherwise as
+    /// [`Interpreter::run`].
+    pub fn run_slice(
+        &self,
+        batch: usize,
+        input: &[f32],
+        tap: &mut dyn Tap,
+    ) -> Result<Vec<f32>, EngineError> {
+        let shape = bind(&self.graph.value(Graph::INPUT).shape, batch);
+        if input.len() != shape.iter().product::<usize>() {
+            return Err(EngineError::Input {
+                model: self.graph.name.clone(),
+                expected: shape,
+                got: input.len(),
+                batch,
+            });
+        }
+        let at_input = |e| candle_error(self.graph, "input", e);
+        let input = Tensor::from_slice(input, shape, &Device::Cpu).map_err(at_input)?;
+        let output = self.run(&input, tap)?;
+        let flat = output.to_dtype(DType::F32).and_then(|t| t.flatten_all()?.to_vec1());
+        flat.map_err(|e| candle_error(self.graph, "output", e))
+    }
+
+    /// Runs a batch: `input` has the graph's input shape with the batch bound.
+    ///
+    /// # Errors
+    /// [`EngineError::Candle`], naming the node at which candle or the tap failed;
+    /// [`EngineError::Graph`] for a missing parameter.
+    pub fn run(&self, input: &Tensor, tap: &mut dyn Tap) -> Result<Tensor, EngineError> {
+        self.forward(input, tap, None)
+    }
+
+    /// Runs a batch for training: batch normalisation uses the batch's own statistics.
+    ///
+    /// Also gives what the running statistics become: `(1 − m) · old + m · batch` with m =
+    /// [`BATCH_NORM_MOMENTUM`], the variance unbiased, as PyTorch does.
+    ///
+    /// # Errors
+    /// As [`Interpreter::run`].
+    pub fn run_training(
+        &self,
+        input: &Tensor,
+        tap: &mut dyn Tap,
+    ) -> Result<(Tensor, RunningStats), EngineError> {
+        let mut running = RunningStats::new();
+        let output = self.forward(input, tap, Some(&mut running))?;
+        Ok((output, running))
+    }
+
+    fn forward(
+        &self,
+        input: &Tensor,
+        tap: &mut dyn Tap,
+        mut training: Option<&mut RunningStats>,
+    ) -> Result<Tensor, EngineError> {
+        let graph = self.graph;
+        let batch = input.dims().first().copied().unwrap_or(0);
+        let mut values: Vec<Option<Tensor>> = vec![None; graph.values.len()];
+        let start = input.to_dtype(self.dtype).and_then(|x| tap.value(Graph::INPUT, x));
+        values[Graph::INPUT.0] = Some(start.map_err(|e| candle_error(graph, "input", e))?);
+        // After its last reader a value is dropped, unless autograd holds it.
+        let mut last_reader = vec![0; graph.values.len()];
+        for (position, node) in graph.nodes.iter().enumerate() {
+            node.inputs.iter().for_each(|v| last_reader[v.0] = position);
+        }
+        for (position, node) in graph.nodes.iter().enumerate() {
+            let at_node = |e| candle_error(graph, &node.name, e);
+            let params = self.tapped_params(node, tap)?;
+            let inputs: Vec<&Tensor> = node.inputs.iter().filter_map(|v| values[v.0].as_ref()).collect();
+            if inputs.len() != node.op.arity() {
+                return Err(EngineError::Unsupported {
+                    model: graph.name.clone(),
+                    node: node.name.clone(),
+                    reason: "an input is read before it is computed; sort the nodes".to_owned(),
+                });
+            }
+            let output = match (&node.op, training.as_deref_mut()) {
+                (Op::BatchNorm2d { epsilon }, Some(running)) => {
+                    let (output, mean, variance) =
+                        ops::batch_norm_training(inputs[0], &params, *epsilon).map_err(at_node)?;
+                    running.insert(node.params[2].clone(), mean);
+                    running.insert(node.params[3].clone(), variance);
+                    output
+                }
+                _ => ops::apply(&node.op, &inputs, &params, batch).map_err(at_node)?,
+            };
+            values[node.output.0] = Some(tap.value(node.output, output).map_err(at_node)?);
+            for input in &node.inputs {
+                if last_reader[input.0] == position && *input != graph.output {
+                    values[input.0] = None;
+                }
+            }
+        }
+        values[graph.output.0].take().ok_or_else(|| EngineError::Unsupported {
+            model: graph.name.clone(),
+            node: graph.value(graph.output).name.clone(),
+            reason: "no node computes the output".to_owned(),
+        })
+    }
+
+    fn tapped_params(&self, node: &Node, tap: &mut dyn Tap) -> Result<Vec<Tensor>, EngineError> {
+        let mut params = Vec::with_capacity(node.params.len());
+        for (index, name) in node.params.iter().enumerate() {
+            let param = self.params.get(name).ok_or_else(|| calibench_graph::GraphError::MissingParam {
+                node: node.name.clone(),
+                param: name.clone(),
+            })?;
+            let tapped = tap.param(node, index, param.clone());
+            params.push(tapped.map_err(|e| candle_error(self.graph, &node.name, e))?);
+        }
+        Ok(params)
+    }
+}
+
+fn candle_error(graph: &Graph, node: &str, source: candle_core::Error) -> EngineError {
+    EngineError::Candle { model: graph.name.clone(), node: node.to_owned(), source }
+}
+
+/// All elements of a tensor in fp32, row-major.
+fn to_vec(tensor: &Tensor) -> Result<Vec<f32>, candle_core::Error> {
+    tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
+}
+
+#[cfg(test)]
+mod tests;

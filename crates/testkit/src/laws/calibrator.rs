@@ -73,7 +73,11 @@ fn pure(what: &str, entry: &CalibratorEntry, job: &Job<'_>, expected: &QParams) 
 pub fn no_sample(entry: &CalibratorEntry, stats: &Stats) {
     for job in jobs(stats) {
         let error = (entry.construct)().calibrate(&job).expect_err("no finite value was seen");
-        assert!(matches!(&error, QuantError::NoSample { site, .. } if site == SITE), "`{}`: {error}", entry.id);
+        assert!(
+            matches!(&error, QuantError::NoSample { site, .. } if site == SITE),
+            "`{}`: {error}",
+            entry.id
+        );
         assert!(error.to_string().contains(SITE), "`{}`: {error}", entry.id);
     }
 }
@@ -86,7 +90,7 @@ pub fn needs(entry: &CalibratorEntry, stats: &Stats) {
     let calibrator = (entry.construct)();
     let needs = calibrator.needs();
     assert!(!needs.is_empty(), "`{}` needs nothing", entry.id);
-    for kind in [StatKind::Range, StatKind::BatchRanges, StatKind::Histogram] {
+    for kind in StatKind::ALL.iter().copied() {
         let mut without = stats.clone();
         match kind {
             StatKind::Range => without.range = None,

@@ -1,0 +1,71 @@
+//! Reading a job's statistics: presence, and sense where they came from a file.
+
+use std::collections::BTreeMap;
+
+use calibench_quant::{GRID_BINS_PER_SIDE, Histogram, Job, QuantError, Range, StatKind};
+
+/// The observed range.
+pub(crate) fn range(job: &Job<'_>) -> Result<Range, QuantError> {
+    let range = *present(job, StatKind::Range, job.stats.range.as_ref())?;
+    sensible(job, range)?;
+    Ok(range)
+}
+
+/// The range of each batch; at least one.
+pub(crate) fn batch_ranges<'a>(job: &Job<'a>) -> Result<&'a BTreeMap<u64, Range>, QuantError> {
+    let ranges = present(job, StatKind::BatchRanges, job.stats.batch_ranges.as_ref())?;
+    ranges.values().try_for_each(|r| sensible(job, *r))?;
+    if ranges.is_empty() { Err(job.stats.no_sample(job.site)) } else { Ok(ranges) }
+}
+
+/// The histogram; at least one element, and bins that the grid can have.
+pub(crate) fn histogram<'a>(job: &Job<'a>) -> Result<&'a Histogram, QuantError> {
+    let histogram = present(job, StatKind::Histogram, job.stats.histogram.as_ref())?;
+    let side = GRID_BINS_PER_SIDE;
+    let fits = histogram.counts.len() as i64 <= 2 * side
+        && (-side..side).contains(&histogram.first)
+        && histogram.first + histogram.counts.len() as i64 <= side
+        && (-160..=117).contains(&histogram.exponent);
+    if !fits {
+        return Err(QuantError::Invalid {
+            site: job.site.to_owned(),
+            reason: format!(
+                "histogram of {} bins from {} at exponent {} is not on the grid of {side} bins a side; \
+                 gather the statistics again",
+                histogram.counts.len(),
+                histogram.first,
+                histogram.exponent
+            ),
+        });
+    }
+    if histogram.total() == 0 { Err(job.stats.no_sample(job.site)) } else { Ok(histogram) }
+}
+
+/// A statistic that is not there was not gathered, unless there was nothing to gather.
+fn present<'a, T>(job: &Job<'a>, kind: StatKind, stat: Option<&'a T>) -> Result<&'a T, QuantError> {
+    stat.ok_or_else(|| {
+        if job.stats.elements <= job.stats.nan + job.stats.infinite {
+            job.stats.no_sample(job.site)
+        } else {
+            QuantError::MissingStat { site: job.site.to_owned(), kind }
+        }
+    })
+}
+
+fn sensible(job: &Job<'_>, range: Range) -> Result<(), QuantError> {
+    if range.low.is_finite() && range.high.is_finite() && range.low <= range.high {
+        return Ok(());
+    }
+    Err(QuantError::Invalid {
+        site: job.site.to_owned(),
+        reason: format!("[{}, {}] is not a finite range; gather the statistics again", range.low, range.high),
+    })
+}
+
+/// The range of values between thresholds, held to the observed range (with 0.0, which every format
+/// represents).
+pub(crate) fn clip(observed: Range, low: f64, high: f64) -> Range {
+    let (least, most) = (observed.low.min(0.0), observed.high.max(0.0));
+    let held = |v: f64| (v.clamp(f64::from(least), f64::from(most))) as f32;
+    Range { low: held(low), high: held(high) }
+}

@@ -1,0 +1,151 @@
+//! Every registered calibrator keeps the laws of the testkit, on statistics that the observers gathered.
+
+use calibench_calibrators::ALL;
+use calibench_quant::{Batch, IntFormat, Job, QParams, StatKind, Stats, Symmetry, find};
+use calibench_testkit::{Random, hostile, laws};
+use proptest::prelude::*;
+
+/// Every statistic over these values, as three batches.
+fn observed(values: &[f32]) -> Stats {
+    let mut observers = calibench_observers::for_stats(StatKind::ALL.iter().copied());
+    for (index, values) in values.chunks(values.len().div_ceil(3).max(1)).enumerate() {
+        for observer in &mut observers {
+            observer.observe(&Batch { index: index as u64, samples: 1, values });
+        }
+    }
+    calibench_observers::joined(&observers).expect("the same data")
+}
+
+#[test]
+fn the_registry_is_in_order() {
+    laws::registry(ALL);
+}
+
+#[test]
+fn named_hostile_tensors() {
+    for (name, values) in hostile::named() {
+        let stats = observed(&values);
+        for entry in ALL {
+            println!("{name}: {}", entry.id);
+            if values.iter().any(|v| v.is_finite()) {
+                laws::calibrator::well_formed(entry, &stats);
+            } else {
+                laws::calibrator::no_sample(entry, &stats);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_site_that_was_never_reached_has_no_sample() {
+    for entry in ALL {
+        laws::calibrator::no_sample(entry, &Stats::default());
+    }
+}
+
+#[test]
+fn each_reads_what_it_says_it_needs() {
+    let stats = observed(&Random::new(1).normals(1000));
+    for entry in ALL {
+        laws::calibrator::needs(entry, &stats);
+    }
+}
+
+#[test]
+fn a_set_of_methods_needs_the_union() {
+    let all = calibench_calibrators::needs(ALL.iter().map(|e| e.id)).unwrap();
+    assert!(all.iter().eq(StatKind::ALL), "{all:?}");
+    assert!(calibench_calibrators::needs(["minmax"]).unwrap().contains(&StatKind::Range));
+    let error = calibench_calibrators::needs(["minmaxx"]).unwrap_err();
+    assert!(error.to_string().contains("did you mean `minmax`"), "{error}");
+}
+
+#[test]
+fn statistics_from_a_broken_file_are_errors_and_no_panic() {
+    let good = observed(&[1.0, -2.0, 3.0]);
+    let mut broken = vec![good.clone(), good.clone(), good.clone(), good.clone()];
+    broken[0].range.as_mut().unwrap().high = f32::NAN;
+    broken[1].histogram.as_mut().unwrap().exponent = 5000;
+    broken[2].histogram.as_mut().unwrap().first = i64::MAX;
+    broken[3].histogram.as_mut().unwrap().counts.clear();
+    for stats in &broken {
+        for entry in ALL {
+            for job in laws::calibrator::jobs(stats) {
+                if let Err(error) = (entry.construct)().calibrate(&job) {
+                    assert!(error.to_string().contains(job.site), "{error}");
+                }
+            }
+        }
+    }
+}
+
+/// Mean squared error of quantizing the raw values.
+fn true_error(values: &[f32], q: &QParams) -> f64 {
+    let squares = values.iter().map(|v| f64::from(v - q.fake_quantize(*v, 0)).powi(2));
+    squares.sum::<f64>() / values.len() as f64
+}
+
+#[test]
+fn no_method_beats_mse_on_the_raw_tensor() {
+    let mut random = Random::new(6);
+    let mut outlier = random.normals(100_000);
+    outlier[5] = 30.0;
+    let tensors = [
+        ("normal", random.normals(50_000)),
+        ("laplace", random.many(50_000, Random::laplace)),
+        ("student-t", random.many(50_000, Random::student_t)),
+        ("log-normal", random.many(50_000, Random::lognormal)),
+        ("relu", random.many(50_000, |r| r.normal().max(0.0))),
+        ("outlier", outlier),
+    ];
+    for (name, values) in &tensors {
+        let stats = observed(values);
+        let bin = stats.histogram.as_ref().unwrap().width();
+        for format in IntFormat::ALL {
+            for symmetry in Symmetry::ALL {
+                let job = Job { site: name, stats: &stats, format: *format, symmetry: *symmetry };
+                let error = |id: &str| {
+                    let method = (find(ALL, "calibrator", id).unwrap().construct)();
+                    true_error(values, &method.calibrate(&job).unwrap())
+                };
+                let mse = error("mse");
+                for entry in ALL {
+                    let other = error(entry.id);
+                    // The histogram knows a value to a bin: 2 % of the error, or a thousandth of what
+                    // rounding to whole bins would cost, whichever is more.
+                    let allowed = (0.02 * other).max(1e-3 * bin * bin / 12.0);
+                    assert!(
+                        mse <= other + allowed,
+                        "{name} {format} {}: mse {mse:e}, {} {other:e}",
+                        symmetry.id(),
+                        entry.id
+                    );
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_finite_tensor_is_calibrated(values in hostile::finite()) {
+        let stats = observed(&values);
+        for entry in ALL {
+            laws::calibrator::well_formed(entry, &stats);
+        }
+    }
+
+    #[test]
+    fn any_tensor_at_all(values in hostile::tensor()) {
+        let stats = observed(&values);
+        for entry in ALL {
+            if values.iter().any(|v| v.is_finite()) {
+                laws::calibrator::well_formed(entry, &stats);
+            } else {
+                laws::calibrator::no_sample(entry, &stats);
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Numbers, names and escaping: everything that turns a value into text.

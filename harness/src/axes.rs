@@ -1,0 +1,136 @@
+//! The axes of a sweep: what may vary from cell to cell, and how names are checked.
+
+use calibench_quant::{Dtype, Entry, Granularity, QuantError, Symmetry, Timing, find, nearest};
+use serde::{Deserialize, Serialize};
+
+/// Values per axis; `None` means that the axis was not mentioned.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Axes {
+    /// Built-in model names.
+    pub model: Option<Vec<String>>,
+    /// Number formats.
+    pub dtype: Option<Vec<String>>,
+    /// When ranges are found.
+    pub timing: Option<Vec<String>>,
+    /// Calibration methods.
+    pub calibrator: Option<Vec<String>>,
+    /// Granularity of weights.
+    pub granularity: Option<Vec<String>>,
+    /// Symmetry of activations.
+    pub symmetry: Option<Vec<String>>,
+    /// Instruction sets, or `best`.
+    pub kernel: Option<Vec<String>>,
+    /// Worker threads.
+    pub threads: Option<Vec<usize>>,
+    /// Seeds of training.
+    pub seed: Option<Vec<u64>>,
+}
+
+impl Axes {
+    /// These values, and those of `fallback` where an axis is not mentioned.
+    #[must_use]
+    pub fn or(self, fallback: &Self) -> Self {
+        Self {
+            model: self.model.or_else(|| fallback.model.clone()),
+            dtype: self.dtype.or_else(|| fallback.dtype.clone()),
+            timing: self.timing.or_else(|| fallback.timing.clone()),
+            calibrator: self.calibrator.or_else(|| fallback.calibrator.clone()),
+            granularity: self.granularity.or_else(|| fallback.granularity.clone()),
+            symmetry: self.symmetry.or_else(|| fallback.symmetry.clone()),
+            kernel: self.kernel.or_else(|| fallback.kernel.clone()),
+            threads: self.threads.or_else(|| fallback.threads.clone()),
+            seed: self.seed.or_else(|| fallback.seed.clone()),
+        }
+    }
+
+    /// Whether an axis is mentioned that says which cells of a model run, rather than how.
+    #[must_use]
+    pub fn chooses_cells(&self) -> bool {
+        [&self.dtype, &self.timing, &self.calibrator, &self.granularity, &self.symmetry]
+            .iter()
+            .any(|axis| axis.is_some())
+    }
+}
+
+/// All names of a closed axis.
+pub(crate) fn ids<T: Copy>(all: &[T], id: impl Fn(T) -> &'static str) -> Vec<String> {
+    all.iter().map(|v| id(*v).to_owned()).collect()
+}
+
+/// The value called `name` of a small closed axis.
+///
+/// # Errors
+/// [`QuantError::Unknown`] with the nearest name.
+pub fn parse_one<T: Copy>(
+    what: &'static str,
+    all: &[T],
+    id: impl Fn(T) -> &'static str,
+    name: &str,
+) -> Result<T, QuantError> {
+    all.iter().copied().find(|v| id(*v) == name).ok_or_else(|| unknown(what, name, all.iter().map(|v| id(*v))))
+}
+
+/// The error for a name that is not among `known`.
+pub(crate) fn unknown<'a>(
+    what: &'static str,
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> QuantError {
+    QuantError::Unknown {
+        what,
+        name: name.to_owned(),
+        suggestion: nearest(name, known.clone()).map(str::to_owned),
+        known: known.collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// One point of the axes: everything that identifies a cell, its id included.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Built-in model.
+    pub model: String,
+    /// Number format.
+    pub dtype: Dtype,
+    /// When ranges are found.
+    pub timing: Timing,
+    /// Calibration method; `None` where no activation is calibrated.
+    pub calibrator: Option<String>,
+    /// Granularity of weights; `None` for floating point.
+    pub granularity: Option<Granularity>,
+    /// Symmetry of activations; `None` where activations stay in floating point.
+    pub symmetry: Option<Symmetry>,
+    /// Instruction set.
+    pub kernel: String,
+    /// Worker threads.
+    pub threads: usize,
+    /// Seed of training.
+    pub seed: u64,
+}
+
+impl Cell {
+    /// The cell's name, unique in a run: its axis values joined by `/`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!(
+            "{}/{}/{}/{}/{}/{}/{}/t{}/s{}",
+            self.model,
+            self.dtype,
+            self.timing,
+            self.calibrator.as_deref().unwrap_or("none"),
+            self.granularity.map_or("none", Granularity::id),
+            self.symmetry.map_or("none", Symmetry::id),
+            self.kernel,
+            self.threads,
+            self.seed
+        )
+    }
+}
+
+/// Checks that a calibrator of that name is registered.
+///
+/// # Errors
+/// [`QuantError::Unknown`] with the nearest name.
+pub fn calibrator(name: &str) -> Result<&'static Entry<dyn calibench_quant::Calibrator>, QuantError> {
+    find(calibench_calibrators::ALL, "calibrator", name)
+}

@@ -1,0 +1,268 @@
+//! One cell, measured from beginning to end. Runs in a process of its own.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use calibench_engine::compile::{CompileOptions, Executable};
+use calibench_engine::interpret::{FakeQuantTap, Interpreter};
+use calibench_engine::{EngineError, QuantSpec};
+use calibench_graph::{Graph, ValueId, placement};
+use calibench_kernels::Kernels;
+use calibench_metrics::{agreement, cosine, kl_divergence, max_abs_error, predictions, sqnr_db, top1, wilson};
+use calibench_models::{Cache, QatConfig, qat};
+use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
+use calibench_store::{CellRecord, LatencyRow, OutcomeRow, Row, RunFolder};
+use calibench_tasks::{Dataset, Samples};
+
+use crate::axes::{Cell, calibrator};
+use crate::config::Measure;
+use crate::plan::Plan;
+use crate::{clock, memory, prepare, sites};
+
+/// A cell made ready: the graph it runs and how its numbers are represented.
+struct Ready {
+    graph: Graph,
+    spec: QuantSpec,
+    calibration_samples: u32,
+    calibration_seconds: Option<f64>,
+    solve_seconds: Option<f64>,
+}
+
+/// Logits over the whole test split, row-major.
+struct Evaluation {
+    logits: Vec<f32>,
+    predictions: Vec<Option<u32>>,
+}
+
+/// Measures `cell` and gives its record.
+///
+/// # Errors
+/// Whatever stops the measurement; the sweep turns it into a failed row.
+pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
+    let measure = &plan.measure;
+    let id = cell.id();
+    let dataset = prepare::dataset(&cell.model, plan.dataset_dir.as_deref())?;
+    let trained =
+        prepare::model(&cell.model, cell.seed, &dataset, &mut |_| ControlFlow::Continue(()))?;
+    let load = Instant::now();
+    let ready = ready(cell, &trained.graph, &dataset, folder)?;
+    let options = |max_batch| -> Result<CompileOptions> {
+        let kernels = Kernels::new(cell.kernel.parse()?)?;
+        Ok(CompileOptions { kernels, threads: cell.threads, max_batch })
+    };
+    let largest = measure.batch.iter().copied().max().unwrap_or(1);
+    let test = &dataset.test;
+
+    // Memory first: nothing but the candidate has run, and the peak starts from what it holds.
+    let mut candidate = Executable::compile(&ready.graph, &ready.spec, options(largest)?)?;
+    let load_seconds = load.elapsed().as_secs_f64();
+    memory::reset_peak();
+    candidate.run(largest, &input_of(test, largest))?;
+    let peak_resident_bytes = memory::peak_resident_bytes();
+    let (weight_bytes, peak_activation_bytes) = (candidate.weight_bytes(), candidate.peak_activation_bytes());
+    drop(candidate);
+
+    let compiled = |graph: &Graph, spec: &QuantSpec, max_batch: usize| -> Result<Executable> {
+        Ok(Executable::compile(graph, spec, options(max_batch)?)?)
+    };
+    let reference = QuantSpec::float(Dtype::Fp32);
+    let evaluate = |graph: &Graph, spec: &QuantSpec| -> Result<Evaluation> {
+        let mut executable = compiled(graph, spec, measure.evaluation_batch)?;
+        let classes = executable.output_len();
+        evaluation(test, measure.evaluation_batch, classes, |batch, input| {
+            executable.run(batch, input).map(<[f32]>::to_vec)
+        })
+    };
+    let result = evaluate(&ready.graph, &ready.spec)?;
+    let twin = evaluate(&trained.graph, &reference)?;
+    let simulated = if cell.dtype.is_integer() { Some(simulate(&ready, test, measure)?) } else { None };
+
+    let site_batch = measure.evaluation_batch.min(test.len());
+    let site_rows = sites::compare(&id, &ready.graph, &ready.spec, site_batch, test.batch(0..site_batch))?;
+    let latency = latency(&id, cell, measure, test, |largest| {
+        Ok((compiled(&ready.graph, &ready.spec, largest)?, compiled(&trained.graph, &reference, largest)?))
+    })?;
+
+    let mut row = Row {
+        samples: test.len() as u32,
+        float_ops: float_ops(cell, &ready.graph),
+        weight_bytes,
+        peak_activation_bytes,
+        peak_resident_bytes,
+        calibration_samples: ready.calibration_samples,
+        calibration_seconds: ready.calibration_seconds,
+        solve_seconds: ready.solve_seconds,
+        load_seconds: Some(load_seconds),
+        ..keys(cell, &dataset.meta.id)
+    };
+    score(&mut row, test, &result, &twin, simulated.as_ref());
+    let outcomes = outcomes(&id, test, &result.predictions);
+    Ok(CellRecord { row, latency, outcomes, sites: site_rows })
+}
+
+/// A row with nothing but its keys: the cell's place on the axes.
+#[must_use]
+pub fn keys(cell: &Cell, dataset: &str) -> Row {
+    Row {
+        cell: cell.id(),
+        model: cell.model.clone(),
+        dataset: dataset.to_owned(),
+        dtype: cell.dtype.to_string(),
+        timing: cell.timing.to_string(),
+        calibrator: cell.calibrator.clone().unwrap_or_else(|| "none".to_owned()),
+        granularity: cell.granularity.map_or("none", Granularity::id).to_owned(),
+        symmetry: cell.symmetry.map_or("none", Symmetry::id).to_owned(),
+        isa: cell.kernel.clone(),
+        threads: cell.threads as u32,
+        seed: cell.seed,
+        status: "ok".to_owned(),
+        ..Row::default()
+    }
+}
+
+/// Finds the quantization parameters: observers' statistics → calibrator → qparams, or QAT.
+fn ready(cell: &Cell, graph: &Graph, dataset: &Dataset, folder: &RunFolder) -> Result<Ready> {
+    let granularity = cell.granularity.unwrap_or(Granularity::PerTensor);
+    let symmetry = cell.symmetry.unwrap_or(Symmetry::Symmetric);
+    let mut ready = Ready {
+        graph: graph.clone(),
+        spec: QuantSpec { granularity, symmetry, timing: cell.timing, ..QuantSpec::float(cell.dtype) },
+        calibration_samples: 0,
+        calibration_seconds: None,
+        solve_seconds: None,
+    };
+    let Some(format) = cell.dtype.activation_format() else { return Ok(ready) };
+    if cell.timing == Timing::Qat {
+        let config = QatConfig::new(cell.dtype, symmetry, granularity, cell.seed);
+        let cache = Cache::new(prepare::cache_dir()?);
+        let tuned = qat(graph, dataset, &config, &cache, &mut |_| ControlFlow::Continue(()))?;
+        (ready.graph, ready.spec) = (tuned.graph, tuned.spec);
+        return Ok(ready);
+    }
+    for site in placement(graph).weights {
+        let data = graph.params[&site.param].data();
+        let qparams = QParams::of_weights(&site.param, data, site.channels, IntFormat::INT8, granularity)?;
+        ready.spec.weights.insert(site.param, qparams);
+    }
+    if cell.timing == Timing::Static {
+        let path = prepare::calibration_file(&folder.stats_dir(), &cell.model, cell.seed);
+        let calibration = prepare::read_calibration(&path, graph).with_context(|| {
+            format!("{} holds no statistics of this model; run the sweep again", path.display())
+        })?;
+        let name = cell.calibrator.as_deref().unwrap_or_default();
+        let method = (calibrator(name)?.construct)();
+        let solve = Instant::now();
+        let by_name: BTreeMap<&str, ValueId> =
+            graph.values.iter().enumerate().map(|(i, v)| (v.name.as_str(), ValueId(i))).collect();
+        for (site, stats) in &calibration.sites {
+            let qparams = method.calibrate(&Job { site, stats, format, symmetry })?;
+            ready.spec.activations.insert(by_name[site.as_str()], qparams);
+        }
+        ready.solve_seconds = Some(solve.elapsed().as_secs_f64());
+        ready.calibration_samples = calibration.samples;
+        ready.calibration_seconds = Some(calibration.seconds);
+    }
+    Ok(ready)
+}
+
+/// The first `batch` test samples, from the start again when there are fewer.
+fn input_of(test: &Samples, batch: usize) -> Vec<f32> {
+    test.features.iter().copied().cycle().take(batch * test.sample_len()).collect()
+}
+
+fn evaluation(
+    test: &Samples,
+    batch: usize,
+    classes: usize,
+    mut run: impl FnMut(usize, &[f32]) -> Result<Vec<f32>, EngineError>,
+) -> Result<Evaluation> {
+    let mut logits = Vec::with_capacity(test.len() * classes);
+    for first in (0..test.len()).step_by(batch) {
+        let count = batch.min(test.len() - first);
+        logits.extend(run(count, test.batch(first..first + count))?);
+    }
+    let predictions = predictions(&logits, classes);
+    Ok(Evaluation { logits, predictions })
+}
+
+/// The same parameters under fake quantization.
+fn simulate(ready: &Ready, test: &Samples, measure: &Measure) -> Result<Evaluation> {
+    let sites = placement(&ready.graph).activations;
+    let interpreter = Interpreter::new(&ready.graph)?;
+    let classes = calibench_graph::bind(&ready.graph.value(ready.graph.output).shape, 1).iter().product();
+    evaluation(test, measure.evaluation_batch, classes, |batch, input| {
+        interpreter.run_slice(batch, input, &mut FakeQuantTap::new(&ready.spec, &sites))
+    })
+}
+
+/// Fills in accuracy, fidelity to fp32, and integer against fake-quant.
+fn score(
+    row: &mut Row,
+    test: &Samples,
+    result: &Evaluation,
+    twin: &Evaluation,
+    simulated: Option<&Evaluation>,
+) {
+    let n = test.len();
+    let classes = result.logits.len() / n;
+    let accuracy = top1(&result.predictions, &test.labels);
+    let interval = wilson((accuracy * n as f64).round() as u64, n as u64);
+    row.top1 = Some(accuracy);
+    (row.top1_low, row.top1_high) = (Some(interval.low), Some(interval.high));
+    row.agreement_fp32 = Some(agreement(&result.predictions, &twin.predictions));
+    row.cosine_fp32 = cosine(&twin.logits, &result.logits);
+    row.sqnr_db = sqnr_db(&twin.logits, &result.logits);
+    row.kl_fp32 = kl_divergence(&twin.logits, &result.logits, classes);
+    if let Some(simulated) = simulated {
+        row.top1_fake_quant = Some(top1(&simulated.predictions, &test.labels));
+        let same = agreement(&result.predictions, &simulated.predictions);
+        row.integer_vs_fake_disagreement = Some(1.0 - same);
+        row.integer_vs_fake_max_abs = max_abs_error(&simulated.logits, &result.logits);
+    }
+}
+
+fn outcomes(cell: &str, test: &Samples, predictions: &[Option<u32>]) -> Vec<OutcomeRow> {
+    let pairs = test.labels.iter().zip(predictions).enumerate();
+    pairs
+        .map(|(sample, (label, predicted))| OutcomeRow {
+            cell: cell.to_owned(),
+            sample: sample as u32,
+            label: *label,
+            predicted: *predicted,
+        })
+        .collect()
+}
+
+fn latency(
+    id: &str,
+    cell: &Cell,
+    measure: &Measure,
+    test: &Samples,
+    compile: impl Fn(usize) -> Result<(Executable, Executable)>,
+) -> Result<Vec<LatencyRow>> {
+    let mut rows = Vec::new();
+    for &batch in &measure.batch {
+        let (mut candidate, mut twin) = compile(batch)?;
+        let input = input_of(test, batch);
+        let seconds = measure.latency_seconds;
+        rows.push(clock::measure(id, &mut candidate, &mut twin, batch, &input, seconds, cell.seed)?);
+    }
+    Ok(rows)
+}
+
+/// Operators that the plan leaves in floating point, for integer cells.
+fn float_ops(cell: &Cell, graph: &Graph) -> String {
+    if !cell.dtype.is_integer() || cell.timing == Timing::WeightOnly {
+        return "all".to_owned();
+    }
+    let mut names: Vec<&str> = placement(graph).float_ops.iter().map(|f| f.op).collect();
+    let attention = graph.nodes.iter().any(|n| matches!(n.op, calibench_graph::Op::MatMul { .. }));
+    if cell.dtype == Dtype::Int16 && attention {
+        names.push("MatMul");
+    }
+    names.sort_unstable();
+    names.dedup();
+    names.join(",")
+}

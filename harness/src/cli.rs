@@ -1,0 +1,168 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::axes::Axes;
+
+/// Measures what reduced precision costs and gains: calibration methods, accuracy, latency and memory.
+#[derive(Debug, Parser)]
+#[command(name = "calibench", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Measure a grid of cells and write a report
+    ///
+    /// Without options the built-in configuration runs: three models, every dtype and timing mode, every
+    /// calibration method. Each cell runs in a process of its own; results go to a new folder below
+    /// reports/runs.
+    #[command(after_help = "Examples:\n  \
+        calibench sweep\n  \
+        calibench sweep --model digits-cnn --dtype int8 --timing static --calibrator entropy\n  \
+        calibench sweep --config my.toml --dry-run\n  \
+        calibench sweep --resume reports/runs/20261124T140300Z-host-abc1234\n\n\
+        Exit status: 0 done, 1 error, 2 wrong usage, 3 some cells failed, 130 interrupted.")]
+    Sweep(Box<Sweep>),
+    /// List what can be chosen: models, datasets, dtypes, timings, observers, calibrators, kernels, metrics
+    List {
+        /// What to list
+        what: Registry,
+        /// How to print it
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+    /// Write the report of a run again from its rows
+    Report {
+        /// The run folder
+        run: PathBuf,
+    },
+    /// Print the built-in configuration, to copy and change
+    Config,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Measure one cell of a run (started by `sweep`, once per cell)
+    #[command(hide = true)]
+    Cell {
+        /// The run folder
+        #[arg(long)]
+        run: PathBuf,
+        /// The cell's id
+        #[arg(long)]
+        id: String,
+    },
+}
+
+/// Options of `sweep`. Lists are separated by commas or by repeating the option.
+#[derive(Debug, Args)]
+pub struct Sweep {
+    /// Configuration file (TOML); `calibench config` prints the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Models to measure
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    pub model: Vec<String>,
+    /// Number formats; naming one replaces the configured groups of cells
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    pub dtype: Vec<String>,
+    /// When activation ranges are found: none, dynamic, static, qat, weight-only
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    pub timing: Vec<String>,
+    /// Calibration methods of static cells
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    pub calibrator: Vec<String>,
+    /// Scales of weights: per-tensor, per-channel
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    pub granularity: Vec<String>,
+    /// Zero points of activations: affine, symmetric
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    pub symmetry: Vec<String>,
+    /// Instruction sets: best, generic, avx2
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    pub kernel: Vec<String>,
+    /// Worker threads of a cell
+    #[arg(long, value_delimiter = ',', value_name = "N", help_heading = "Axes")]
+    pub threads: Vec<usize>,
+    /// Seeds of training
+    #[arg(long, value_delimiter = ',', value_name = "N", help_heading = "Axes")]
+    pub seed: Vec<u64>,
+    /// Batch sizes whose latency is measured
+    #[arg(long, value_delimiter = ',', value_name = "N", help_heading = "Measuring")]
+    pub batch: Vec<usize>,
+    /// Seconds of timing per batch size and cell
+    #[arg(long, value_name = "SECONDS", help_heading = "Measuring")]
+    pub latency_seconds: Option<f64>,
+    /// Folder with dataset.toml that replaces the models' built-in dataset
+    #[arg(long, value_name = "DIR", help_heading = "Measuring")]
+    pub dataset: Option<PathBuf>,
+    /// The run folder to write; it must not exist yet [default: reports/runs/<utc>-<host>-<commit>]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    pub out: Option<PathBuf>,
+    /// Go on with a run that was interrupted: finished cells are kept, its own configuration is used
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "model", "dtype", "timing", "calibrator", "granularity", "symmetry", "kernel", "threads", "seed", "batch", "latency_seconds", "dataset", "dry_run"])]
+    pub resume: Option<PathBuf>,
+    /// Print the cells, what stays in floating point and what is left out, and measure nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl Sweep {
+    /// The axes that were named.
+    #[must_use]
+    pub fn axes(&self) -> Axes {
+        fn named<T: Clone>(values: &[T]) -> Option<Vec<T>> {
+            (!values.is_empty()).then(|| values.to_vec())
+        }
+        Axes {
+            model: named(&self.model),
+            dtype: named(&self.dtype),
+            timing: named(&self.timing),
+            calibrator: named(&self.calibrator),
+            granularity: named(&self.granularity),
+            symmetry: named(&self.symmetry),
+            kernel: named(&self.kernel),
+            threads: named(&self.threads),
+            seed: named(&self.seed),
+        }
+    }
+}
+
+/// What `list` lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Registry {
+    /// Built-in models
+    Models,
+    /// Built-in datasets
+    Datasets,
+    /// Number formats
+    Dtypes,
+    /// Timing modes
+    Timings,
+    /// What gathers statistics
+    Observers,
+    /// Calibration methods
+    Calibrators,
+    /// Kernels and their instruction sets
+    Kernels,
+    /// Columns of a row
+    Metrics,
+}
+
+/// How a list is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}

@@ -1,0 +1,157 @@
+//! What each command does.
+
+mod list;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use calibench_graph::placement;
+use calibench_quant::{IntFormat, Job, Symmetry, Timing};
+use calibench_report::{SiteHistogram, Threshold};
+use calibench_store::{Manifest, RunFolder, Tables};
+use clap::CommandFactory;
+
+use crate::axes::calibrator;
+use crate::cli::{Cli, Command, Sweep};
+use crate::config::{Config, DEFAULT};
+use crate::plan::{Plan, plan};
+use crate::sweep::{Target, sweep};
+use crate::{EXIT_OK, cell, console, prepare, worker};
+
+/// Runs a command and gives the exit status.
+///
+/// # Errors
+/// Whatever stopped it.
+pub fn run(cli: Cli) -> Result<u8> {
+    match cli.command {
+        Command::Sweep(options) => return run_sweep(&options),
+        Command::List { what, format } => console::result(&list::list(what, format)?),
+        Command::Report { run } => report(&run)?,
+        Command::Config => console::result(DEFAULT),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "calibench", &mut script);
+            console::result(&String::from_utf8_lossy(&script));
+        }
+        Command::Cell { run, id } => {
+            worker::end_with_parent();
+            one_cell(&run, &id)?;
+        }
+    }
+    Ok(EXIT_OK)
+}
+
+fn run_sweep(options: &Sweep) -> Result<u8> {
+    let mut config = match &options.config {
+        Some(path) => Config::load(path)?,
+        None => Config::embedded(),
+    }
+    .with_axes(&options.axes());
+    if !options.batch.is_empty() {
+        config.measure.batch.clone_from(&options.batch);
+    }
+    if let Some(seconds) = options.latency_seconds {
+        config.measure.latency_seconds = seconds;
+    }
+    if options.dry_run {
+        console::result(&dry_run(&plan(&config, options.dataset.clone())?)?);
+        return Ok(EXIT_OK);
+    }
+    let target = Target { out: options.out.clone(), resume: options.resume.clone() };
+    sweep(&config, options.dataset.clone(), &target)
+}
+
+/// The plan in words.
+fn dry_run(plan: &Plan) -> Result<String> {
+    let mut text = format!("{} cells:\n", plan.cells.len());
+    for cell in &plan.cells {
+        text.push_str(&format!("  {}\n", cell.id()));
+    }
+    let mut models: Vec<String> = plan.models().into_iter().map(|(model, _)| model).collect();
+    models.dedup();
+    for model in models {
+        let graph = calibench_models::find(&model)?.inference_graph(0)?;
+        let placement = placement(&graph);
+        text.push_str(&format!(
+            "\n{model}: {} activations and {} weights are quantized in integer cells; in floating point stay:\n",
+            placement.activations.len(),
+            placement.weights.len()
+        ));
+        for op in placement.float_ops {
+            text.push_str(&format!("  {:<28} {:<14} {}\n", op.node, op.op, op.reason));
+        }
+    }
+    if !plan.excluded.is_empty() {
+        text.push_str("\nleft out:\n");
+        for e in &plan.excluded {
+            text.push_str(&format!("  {:<58} {:>4} combinations: {}\n", e.what, e.count, e.reason));
+        }
+    }
+    Ok(text)
+}
+
+fn one_cell(run: &Path, id: &str) -> Result<()> {
+    let folder = RunFolder::open(run)?;
+    let plan: Plan = folder.read_plan()?;
+    let Some(planned) = plan.cells.iter().find(|c| c.id() == id) else {
+        bail!("{} plans no cell `{id}`", run.display());
+    };
+    folder.write_cell(&cell::run(planned, &plan, &folder)?)?;
+    Ok(())
+}
+
+fn report(run: &Path) -> Result<()> {
+    let folder = RunFolder::open(run)?;
+    let manifest = folder.read_manifest()?;
+    let tables = folder.load_tables()?;
+    write_report(&folder, &manifest, &tables)?;
+    console::result(&calibench_report::terminal_summary(&manifest, &tables, console::width()));
+    console::result(&format!("report: {}/report.html", run.display()));
+    Ok(())
+}
+
+/// Writes plots, summary and page of a run.
+///
+/// # Errors
+/// When a file cannot be written or the kept statistics cannot be read.
+pub fn write_report(folder: &RunFolder, manifest: &Manifest, tables: &Tables) -> Result<()> {
+    let histograms = histograms(folder, tables)?;
+    calibench_report::write_report(folder, manifest, tables, &histograms).context("cannot write the report")?;
+    Ok(())
+}
+
+/// The activation histograms of each model's calibration pass, with the int8 affine thresholds of every
+/// method that the run used.
+fn histograms(folder: &RunFolder, tables: &Tables) -> Result<Vec<SiteHistogram>> {
+    let mut histograms = Vec::new();
+    let fixed = || tables.rows.iter().filter(|r| r.timing == Timing::Static.id());
+    let models: std::collections::BTreeSet<_> = fixed().map(|r| (r.model.clone(), r.seed)).collect();
+    for (model, seed) in models {
+        let path = prepare::calibration_file(&folder.stats_dir(), &model, seed);
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        let calibration: prepare::Calibration = serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is damaged; delete it and resume the run", path.display()))?;
+        let mut used: Vec<String> =
+            fixed().filter(|r| r.model == model && r.seed == seed).map(|r| r.calibrator.clone()).collect();
+        used.sort_unstable();
+        used.dedup();
+        for (site, stats) in &calibration.sites {
+            let Some(histogram) = &stats.histogram else { continue };
+            let job = Job { site, stats, format: IntFormat::INT8, symmetry: Symmetry::Affine };
+            let mut thresholds = Vec::new();
+            for id in &used {
+                let range = (calibrator(id)?.construct)().calibrate(&job)?.thresholds(0);
+                thresholds.push(Threshold { calibrator: id.clone(), low: range.low, high: range.high });
+            }
+            histograms.push(SiteHistogram {
+                model: model.clone(),
+                site: site.clone(),
+                bin_width: histogram.width(),
+                first_bin: histogram.first,
+                counts: histogram.counts.clone(),
+                thresholds,
+            });
+        }
+    }
+    Ok(histograms)
+}

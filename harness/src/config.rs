@@ -1,0 +1,193 @@
+//! The configuration: a TOML file over the embedded defaults, with the command line over both.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use calibench_quant::nearest;
+use serde::{Deserialize, Serialize};
+
+use crate::axes::Axes;
+
+/// The default configuration, as shipped and as `calibench config` prints it.
+pub const DEFAULT: &str = include_str!("../default.toml");
+
+/// How each cell is measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// Batch sizes whose latency is measured.
+    pub batch: Vec<usize>,
+    /// Seconds of interleaved timing per batch size.
+    pub latency_seconds: f64,
+    /// Samples of the calibration split that observers see.
+    pub calibration_samples: usize,
+    /// Samples per calibration batch.
+    pub calibration_batch: usize,
+    /// Samples per batch while accuracy is measured.
+    pub evaluation_batch: usize,
+    /// Seconds after which a cell is ended as failed.
+    pub cell_timeout_seconds: u64,
+}
+
+/// A whole configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How each cell is measured.
+    pub measure: Measure,
+    /// Axis values that hold in every group.
+    #[serde(default)]
+    pub defaults: Axes,
+    /// Groups of cells.
+    #[serde(default)]
+    pub group: Vec<Axes>,
+}
+
+/// A user's file: any part may be left out and is then the default's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Overrides {
+    measure: Option<toml::Table>,
+    defaults: Option<Axes>,
+    group: Option<Vec<Axes>>,
+}
+
+impl Config {
+    /// The embedded defaults.
+    #[must_use]
+    pub fn embedded() -> Self {
+        toml::from_str(DEFAULT).expect("the embedded configuration is tested")
+    }
+
+    /// A user's file over the embedded defaults.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds an unknown key or a value of the wrong type.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read configuration {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("configuration {} is not valid", path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let overrides: Overrides = toml::from_str(text).map_err(explain)?;
+        let mut config = Self::embedded();
+        if let Some(table) = overrides.measure {
+            let mut measure = toml::Table::try_from(&config.measure)?;
+            measure.extend(table);
+            config.measure = toml::Value::Table(measure).try_into().map_err(explain)?;
+        }
+        if let Some(defaults) = overrides.defaults {
+            config.defaults = defaults.or(&config.defaults);
+        }
+        if let Some(group) = overrides.group {
+            config.group = group;
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Applies the axes of the command line. Naming dtype, timing, calibrator, granularity or symmetry
+    /// replaces the groups by one; the other axes replace those of every group.
+    #[must_use]
+    pub fn with_axes(mut self, axes: &Axes) -> Self {
+        if axes.chooses_cells() {
+            self.group = vec![axes.clone().or(&self.defaults)];
+        } else {
+            self.group = self.group.into_iter().map(|g| axes.clone().or(&g)).collect();
+        }
+        self
+    }
+
+    /// Checks numbers that would make measuring meaningless.
+    ///
+    /// # Errors
+    /// Naming the key and what it must be.
+    pub fn check(&self) -> Result<()> {
+        let m = &self.measure;
+        if m.batch.is_empty() || m.batch.contains(&0) {
+            bail!("measure.batch must list at least one positive batch size, got {:?}", m.batch);
+        }
+        if !(m.latency_seconds > 0.0 && m.latency_seconds <= 3600.0) {
+            bail!("measure.latency_seconds must be above 0 and at most 3600, got {}", m.latency_seconds);
+        }
+        for (key, value) in [
+            ("calibration_samples", m.calibration_samples),
+            ("calibration_batch", m.calibration_batch),
+            ("evaluation_batch", m.evaluation_batch),
+            ("cell_timeout_seconds", m.cell_timeout_seconds as usize),
+        ] {
+            if value == 0 {
+                bail!("measure.{key} must be positive");
+            }
+        }
+        if self.group.is_empty() {
+            bail!("no [[group]] of cells is configured");
+        }
+        Ok(())
+    }
+}
+
+/// Adds the nearest known key to serde's message about an unknown one.
+fn explain(error: toml::de::Error) -> anyhow::Error {
+    let message = error.to_string();
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let hint = match (message.contains("unknown field"), quoted.split_first()) {
+        (true, Some((name, known))) => nearest(name, known.iter().copied()),
+        _ => None,
+    };
+    match hint {
+        Some(hint) => anyhow::anyhow!("{message}did you mean `{hint}`?"),
+        None => anyhow::anyhow!("{message}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_configuration_is_valid() {
+        Config::embedded().check().unwrap();
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        for (text, hint) in [
+            ("[measure]\nlatency_second = 1.0", "latency_seconds"),
+            ("[[group]]\ndtpye = [\"int8\"]", "dtype"),
+            ("[measur]\n", "measure"),
+        ] {
+            let error = format!("{:#}", Config::parse(text).unwrap_err());
+            assert!(error.contains(&format!("did you mean `{hint}`?")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_partial_file_keeps_the_other_defaults() {
+        let config = Config::parse("[measure]\nbatch = [4]").unwrap();
+        assert_eq!(config.measure.batch, [4]);
+        assert_eq!(config.measure.evaluation_batch, Config::embedded().measure.evaluation_batch);
+        assert_eq!(config.group, Config::embedded().group);
+    }
+
+    #[test]
+    fn naming_a_dtype_replaces_the_groups_but_naming_a_model_does_not() {
+        let model = Axes { model: Some(vec!["digits-cnn".to_owned()]), ..Axes::default() };
+        let config = Config::embedded().with_axes(&model);
+        assert_eq!(config.group.len(), Config::embedded().group.len());
+        assert!(config.group.iter().all(|g| g.model == model.model));
+        let dtype = Axes { dtype: Some(vec!["int8".to_owned()]), ..model };
+        let config = Config::embedded().with_axes(&dtype);
+        assert_eq!(config.group.len(), 1);
+        assert_eq!(config.group[0].granularity, Some(vec!["per-channel".to_owned()]));
+    }
+
+    #[test]
+    fn meaningless_numbers_are_refused_by_name() {
+        for text in ["[measure]\nbatch = []", "[measure]\nlatency_seconds = 0.0", "[measure]\nevaluation_batch = 0"] {
+            let error = format!("{:#}", Config::parse(text).unwrap_err());
+            assert!(error.contains("measure."), "{error}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The main flow: plan → train → calibrate → cells → rows → report.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use calibench_report::terminal_summary;
+use calibench_store::{CellRecord, DatasetInfo, Machine, Manifest, ModelInfo, RunFolder, rfc3339, run_name};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::axes::Cell;
+use crate::config::Config;
+use crate::plan::{Plan, plan};
+use crate::worker::{self, Ending};
+use crate::{EXIT_CELLS_FAILED, EXIT_INTERRUPTED, EXIT_OK, cell, commands, console, interrupt, prepare};
+
+/// Where a sweep writes and what it goes on from.
+#[derive(Debug, Clone, Default)]
+pub struct Target {
+    /// A new run folder; the default is named by time, host and commit below `reports/runs`.
+    pub out: Option<PathBuf>,
+    /// A run folder to go on with.
+    pub resume: Option<PathBuf>,
+}
+
+/// Runs a sweep and gives the exit status.
+///
+/// # Errors
+/// Whatever stops the whole sweep; a single cell's failure becomes a row.
+pub fn sweep(config: &Config, dataset_dir: Option<PathBuf>, target: &Target) -> Result<u8> {
+    let (folder, plan, mut manifest) = match &target.resume {
+        Some(dir) => resume(dir)?,
+        None => start(config, dataset_dir, target.out.as_deref())?,
+    };
+    interrupt::listen()?;
+    let prepared = prepare_models(&folder, &plan, &mut manifest)?;
+    if prepared.is_continue() {
+        run_cells(&folder, &plan)?;
+    }
+    finish(&folder, &plan, manifest)
+}
+
+/// Makes a new run folder with its plan and manifest.
+fn start(
+    config: &Config,
+    dataset_dir: Option<PathBuf>,
+    out: Option<&std::path::Path>,
+) -> Result<(RunFolder, Plan, Manifest)> {
+    let plan = plan(config, dataset_dir)?;
+    // Damaged data is found before a folder is made for its results.
+    for (model, _) in plan.models() {
+        prepare::dataset(&model, plan.dataset_dir.as_deref())?;
+    }
+    let machine = Machine::detect();
+    let commit = commit();
+    let path = out.map_or_else(
+        || {
+            let commit = commit.as_deref().unwrap_or("nocommit");
+            PathBuf::from("reports/runs").join(run_name(SystemTime::now(), &machine.host, commit))
+        },
+        std::path::Path::to_path_buf,
+    );
+    let folder = RunFolder::create(&path)?;
+    let manifest = Manifest {
+        created_utc: rfc3339(SystemTime::now()),
+        calibench_version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit,
+        command: std::env::args().collect(),
+        machine,
+        rustc: Some(env!("CALIBENCH_RUSTC").to_owned()),
+        packages: packages(),
+        isa: calibench_kernels::Isa::best().id().to_owned(),
+        seeds: plan.models().iter().map(|(_, seed)| *seed).collect::<std::collections::BTreeSet<_>>().into_iter().collect(),
+        config: serde_json::to_value(config)?,
+        excluded: plan.excluded.clone(),
+        ..Manifest::default()
+    };
+    folder.write_plan(&plan)?;
+    folder.write_manifest(&manifest)?;
+    Ok((folder, plan, manifest))
+}
+
+/// Opens a run folder to go on with.
+fn resume(dir: &std::path::Path) -> Result<(RunFolder, Plan, Manifest)> {
+    let folder = RunFolder::open(dir)?;
+    let manifest = folder.read_manifest()?;
+    let plan: Plan = folder.read_plan()?;
+    let here = Machine::detect();
+    if (&here.host, &here.cpu_model) != (&manifest.machine.host, &manifest.machine.cpu_model) {
+        console::note(&format!(
+            "warning: this run was begun on {} ({}); rows from both machines will stand side by side",
+            manifest.machine.host, manifest.machine.cpu_model
+        ));
+    }
+    Ok((folder, plan, manifest))
+}
+
+/// Trains or loads each model, and observes it once for all calibrators.
+fn prepare_models(folder: &RunFolder, plan: &Plan, manifest: &mut Manifest) -> Result<ControlFlow<()>> {
+    let calibrators = plan.calibrators();
+    for (model, seed) in plan.models() {
+        let dataset = prepare::dataset(&model, plan.dataset_dir.as_deref())?;
+        let bar = bar(0, "{msg} {bar:30} epoch {pos}/{len}");
+        bar.set_message(format!("training {model}, seed {seed}"));
+        let trained = prepare::model(&model, seed, &dataset, &mut |p| {
+            bar.set_length(p.epochs as u64);
+            bar.set_position(p.epoch as u64);
+            if interrupt::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        bar.finish_and_clear();
+        if interrupt::interrupted() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let trained = trained.with_context(|| format!("cannot prepare model {model}, seed {seed}"))?;
+        let key = format!("{model}/{seed}");
+        manifest.datasets.insert(dataset.meta.id.clone(), dataset_info(&dataset));
+        let info = ModelInfo {
+            hash: trained.hash.clone(),
+            parameters: trained.parameters as u64,
+            fp32_top1: Some(trained.test_top1),
+            seed,
+            trained_seconds: trained.seconds,
+        };
+        manifest.models.insert(key.clone(), info);
+        if !calibrators.is_empty() {
+            let path = prepare::calibration_file(&folder.stats_dir(), &model, seed);
+            let calibration = match prepare::read_calibration(&path, &trained.graph) {
+                Some(calibration) => calibration,
+                None => {
+                    let fresh = prepare::calibrate(&trained.graph, &dataset, &plan.measure, &calibrators)?;
+                    folder.write_atomic(&path, &serde_json::to_vec(&fresh)?)?;
+                    fresh
+                }
+            };
+            manifest.calibration_passes.insert(key, calibration.passes);
+        }
+    }
+    folder.write_manifest(manifest)?;
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Runs every cell that has no record yet, each in its own process.
+fn run_cells(folder: &RunFolder, plan: &Plan) -> Result<()> {
+    let bar = bar(plan.cells.len() as u64, "{bar:30} {pos}/{len} cells, {eta} left  {msg}");
+    let timeout = Duration::from_secs(plan.measure.cell_timeout_seconds);
+    let ids: Vec<String> = plan.cells.iter().map(Cell::id).collect();
+    let (done, warnings) = folder.read_cells(&ids)?;
+    warnings.iter().for_each(|w| console::note(&format!("warning: {w}")));
+    let done: BTreeMap<String, CellRecord> = done.into_iter().map(|r| (r.row.cell.clone(), r)).collect();
+    for (planned, id) in plan.cells.iter().zip(&ids) {
+        if !done.contains_key(id) {
+            bar.set_message(id.clone());
+            match worker::run(folder.path(), id, timeout)? {
+                Ending::Done => {}
+                Ending::Interrupted => break,
+                Ending::Failed(reason) => {
+                    bar.suspend(|| console::note(&format!("failed: {id}: {reason}")));
+                    folder.write_cell(&failed(planned, plan, reason)?)?;
+                }
+            }
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn failed(planned: &Cell, plan: &Plan, reason: String) -> Result<CellRecord> {
+    let dataset = prepare::dataset(&planned.model, plan.dataset_dir.as_deref())?;
+    let mut row = cell::keys(planned, &dataset.meta.id);
+    row.status = "failed".to_owned();
+    row.failure = Some(reason);
+    Ok(CellRecord { row, latency: Vec::new(), outcomes: Vec::new(), sites: Vec::new() })
+}
+
+/// Gathers the records into tables, writes the report and says what came out.
+fn finish(folder: &RunFolder, plan: &Plan, mut manifest: Manifest) -> Result<u8> {
+    let ids: Vec<String> = plan.cells.iter().map(Cell::id).collect();
+    let (records, _) = folder.read_cells(&ids)?;
+    manifest.interrupted = interrupt::interrupted();
+    manifest.finished_utc = (!manifest.interrupted).then(|| rfc3339(SystemTime::now()));
+    folder.write_manifest(&manifest)?;
+    let path = folder.path().display();
+    if records.is_empty() {
+        bail!("no cell was measured; go on with: calibench sweep --resume {path}");
+    }
+    let tables = folder.assemble(&records)?;
+    commands::write_report(folder, &manifest, &tables)?;
+    console::result(&terminal_summary(&manifest, &tables, console::width()));
+    let failed = tables.rows.iter().filter(|r| r.status != "ok").count();
+    console::result(&format!("\n{} of {} cells measured, {failed} failed", records.len() - failed, ids.len()));
+    console::result(&format!("report: {path}/report.html"));
+    if manifest.interrupted {
+        console::note(&format!("interrupted; go on with: calibench sweep --resume {path}"));
+        return Ok(EXIT_INTERRUPTED);
+    }
+    Ok(if failed > 0 { EXIT_CELLS_FAILED } else { EXIT_OK })
+}
+
+fn dataset_info(dataset: &calibench_tasks::Dataset) -> DatasetInfo {
+    let split = |name: &str, samples: &calibench_tasks::Samples| (name.to_owned(), samples.len() as u32);
+    DatasetInfo {
+        sha256: dataset.sha256.clone(),
+        version: dataset.meta.version.clone(),
+        licence: dataset.meta.licence.clone(),
+        splits: BTreeMap::from([
+            split("train", &dataset.train),
+            split("calibration", &dataset.calibration),
+            split("test", &dataset.test),
+        ]),
+    }
+}
+
+/// A progress bar on stderr; nothing when stderr is not a terminal.
+fn bar(len: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(len);
+    bar.set_style(ProgressStyle::with_template(template).expect("templates are literals, tested by every sweep"));
+    bar
+}
+
+/// The commit of the folder the sweep is started in, shortened, `-dirty` when files differ from it.
+fn commit() -> Option<String> {
+    let git = |args: &[&str]| {
+        let output = std::process::Command::new("git").args(args).output().ok().filter(|o| o.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "--short=7", "HEAD"]).filter(|c| !c.is_empty())?;
+    let dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|s| !s.is_empty());
+    Some(if dirty { format!("{commit}-dirty") } else { commit })
+}
+
+/// Versions of the packages whose results or formats a run depends on.
+fn packages() -> BTreeMap<String, String> {
+    const NAMED: &[&str] = &["candle-core", "gemm", "half", "plotters", "polars", "rayon"];
+    let lock: toml::Table = toml::from_str(include_str!("../../Cargo.lock")).unwrap_or_default();
+    let packages = lock.get("package").and_then(|p| p.as_array()).cloned().unwrap_or_default();
+    let field = |p: &toml::Value, key: &str| p.get(key).and_then(|v| v.as_str()).map(str::to_owned);
+    packages
+        .iter()
+        .filter_map(|p| Some((field(p, "name")?, field(p, "version")?)))
+        .filter(|(name, _)| NAMED.contains(&name.as_str()))
+        .collect()
+}
