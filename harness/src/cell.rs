@@ -10,7 +10,7 @@ use calibench_engine::interpret::{FakeQuantTap, Interpreter};
 use calibench_engine::{EngineError, QuantSpec};
 use calibench_graph::{Graph, ValueId, placement};
 use calibench_kernels::Kernels;
-use calibench_metrics::{agreement, cosine, kl_divergence, max_abs_error, predictions, sqnr_db, top1, wilson};
+use calibench_metrics::{Z95, agreement, correct, cosine, kl_divergence, max_abs_error, predictions, sqnr_db, top1, wilson};
 use calibench_models::{Cache, QatConfig, qat};
 use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
 use calibench_store::{CellRecord, LatencyRow, OutcomeRow, Row, RunFolder};
@@ -189,11 +189,11 @@ fn evaluation(
 
 /// The same parameters under fake quantization.
 fn simulate(ready: &Ready, test: &Samples, measure: &Measure) -> Result<Evaluation> {
-    let sites = placement(&ready.graph).activations;
+    let mut tap = FakeQuantTap::new(&ready.graph, &ready.spec)?;
     let interpreter = Interpreter::new(&ready.graph)?;
     let classes = calibench_graph::bind(&ready.graph.value(ready.graph.output).shape, 1).iter().product();
     evaluation(test, measure.evaluation_batch, classes, |batch, input| {
-        interpreter.run_slice(batch, input, &mut FakeQuantTap::new(&ready.spec, &sites))
+        interpreter.run_slice(batch, input, &mut tap)
     })
 }
 
@@ -208,7 +208,7 @@ fn score(
     let n = test.len();
     let classes = result.logits.len() / n;
     let accuracy = top1(&result.predictions, &test.labels);
-    let interval = wilson((accuracy * n as f64).round() as u64, n as u64);
+    let interval = wilson(correct(&result.predictions, &test.labels), n as u32, Z95);
     row.top1 = Some(accuracy);
     (row.top1_low, row.top1_high) = (Some(interval.low), Some(interval.high));
     row.agreement_fp32 = Some(agreement(&result.predictions, &twin.predictions));

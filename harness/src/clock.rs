@@ -55,7 +55,7 @@ pub fn measure(
     }
     let ratio = paired_ratio(&blocks[0], &blocks[1], seed);
     samples.iter_mut().for_each(|s| s.sort_by(f64::total_cmp));
-    let at = |who: usize, q: f64| quantile(&samples[who], q) * 1e6;
+    let at = |who: usize, q: f64| quantile(&samples[who], q).map_or(f64::NAN, |s| s * 1e6);
     let (ratio, low, high) = ratio.map_or((f64::NAN, f64::NAN, f64::NAN), |r| (r.ratio, r.low, r.high));
     Ok(LatencyRow {
         cell: cell.to_owned(),

@@ -91,9 +91,9 @@ pub fn calibrate(
         );
     }
     let kinds = calibench_calibrators::needs(calibrators)?;
-    let sites = placement(graph).activations;
+    let placement = placement(graph);
     let start = Instant::now();
-    let mut tap = ObserveTap::new(&sites, &|| calibench_observers::for_stats(kinds.iter().copied()));
+    let mut tap = ObserveTap::new(&placement, || calibench_observers::for_stats(kinds.iter().copied()));
     let interpreter = Interpreter::new(graph)?;
     let batches = (0..measure.calibration_samples).step_by(measure.calibration_batch);
     for (index, first) in batches.enumerate() {
@@ -109,7 +109,7 @@ pub fn calibrate(
         samples: measure.calibration_samples as u32,
         passes: 1,
         seconds,
-        sites: sites.iter().filter_map(named).collect(),
+        sites: placement.activations.iter().filter_map(named).collect(),
     })
 }
 

@@ -54,9 +54,9 @@ fn capture(
     batch: usize,
     input: &[f32],
 ) -> Result<BTreeMap<ValueId, Vec<f32>>> {
-    let mut tap = CaptureTap::new(sites);
+    let mut tap = CaptureTap::new(sites.iter().copied());
     Interpreter::new(graph)?.run_slice(batch, input, &mut tap)?;
-    Ok(tap.finish())
+    Ok(tap.finish().into_iter().map(|(id, captured)| (id, captured.data)).collect())
 }
 
 /// One row; `per_channel` values belong to each channel in turn.

@@ -100,7 +100,9 @@ pub enum StoreError {
         value: u64,
     },
     /// A required number is NaN or infinite, which the tables do not hold.
-    #[error("cell {cell}: {table}.{column} is not a finite number; a measurement that failed belongs in a failed row")]
+    #[error(
+        "cell {cell}: {table}.{column} is not a finite number; a measurement that failed belongs in a failed row"
+    )]
     NotFinite {
         /// The cell.
         cell: String,
@@ -122,6 +124,16 @@ pub enum StoreError {
         /// The version in the file.
         got: u32,
     },
+    /// A cell's file holds another cell.
+    #[error("{path}: holds cell {got}, expected {expected}; delete the file and resume the run", path = path.display())]
+    WrongCell {
+        /// The file.
+        path: PathBuf,
+        /// The cell that belongs there.
+        expected: String,
+        /// The cell that is there.
+        got: String,
+    },
     /// A JSON file cannot be decoded or encoded.
     #[error("{path}: not the expected JSON: {source}", path = path.display())]
     Json {
@@ -134,10 +146,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Wraps an operating system error with its path and what was tried.
-    pub(crate) fn io(
-        path: impl Into<PathBuf>,
-        action: &'static str,
-    ) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, action, source }
     }

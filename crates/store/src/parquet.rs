@@ -39,9 +39,8 @@ pub(crate) fn decode(bytes: &[u8], origin: &Path) -> Result<DataFrame, StoreErro
         return Err(corrupt(format!("{} bytes without the Parquet marks", bytes.len())));
     }
     let owned = bytes.to_vec();
-    let decoded = catch_unwind(AssertUnwindSafe(|| {
-        ParquetReader::new(Cursor::new(owned)).set_rechunk(true).finish()
-    }));
+    let decoded =
+        catch_unwind(AssertUnwindSafe(|| ParquetReader::new(Cursor::new(owned)).set_rechunk(true).finish()));
     match decoded {
         Ok(Ok(frame)) => Ok(frame),
         Ok(Err(error)) => Err(corrupt(error.to_string())),

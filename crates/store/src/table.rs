@@ -197,11 +197,8 @@ mod tests {
 
     #[test]
     fn nan_is_kept_and_empty_tables_pass() {
-        let nan = ColumnTable {
-            names: vec!["x".into()],
-            columns: vec![Column::Float(vec![f64::NAN])],
-            rows: 1,
-        };
+        let nan =
+            ColumnTable { names: vec!["x".into()], columns: vec![Column::Float(vec![f64::NAN])], rows: 1 };
         let back = read_parquet_columns(&write_parquet_columns(&nan).unwrap(), Path::new("t")).unwrap();
         assert!(matches!(&back.columns[0], Column::Float(v) if v[0].is_nan()));
         let empty = ColumnTable { names: vec!["x".into()], columns: vec![Column::Int(vec![])], rows: 0 };

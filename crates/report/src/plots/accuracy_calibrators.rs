@@ -1,0 +1,223 @@
+//! Top-1 per calibration method with Wilson intervals, for static int8.
+
+use calibench_store::Row;
+use plotters::prelude::*;
+
+use super::CALIBRATORS;
+use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Margins, Marker, Tips};
+use crate::select::{CellNames, ModelView, in_known_order};
+use crate::text::{self, finite};
+
+const HEIGHT: u32 = 470;
+const MARGINS: Margins = Margins {
+    left: 76,
+    right: 24,
+    top: 104,
+    bottom: 74,
+};
+const GRANULARITIES: [&str; 2] = ["per-tensor", "per-channel"];
+const SYMMETRIES: [&str; 2] = ["symmetric", "affine"];
+
+/// One kind of quantization parameters: a colour and a place beside the others.
+struct Group<'a> {
+    granularity: &'a str,
+    symmetry: &'a str,
+}
+
+/// The plot, or nothing where no static int8 cell has an accuracy.
+pub(crate) fn draw(view: &ModelView<'_>, names: &CellNames) -> Result<Option<String>, DrawError> {
+    let rows: Vec<&Row> = view
+        .finished()
+        .filter(|r| r.dtype == "int8" && r.timing == "static" && finite(r.top1).is_some())
+        .collect();
+    let methods = in_known_order(rows.iter().map(|r| r.calibrator.as_str()), &CALIBRATORS);
+    if methods.is_empty() {
+        return Ok(None);
+    }
+    let groups = groups(&rows);
+    let description = format!("{}: top-1 per calibration method, static int8", view.name);
+    let svg = chart::picture(HEIGHT, &description, |area, tips| {
+        let title = format!("{}: accuracy per calibration method", view.name);
+        chart::title(area, &title, "static int8; bars are 95 % Wilson intervals")?;
+        legend(area, &groups)?;
+        let y = accuracy_axis(view, &rows);
+        let x = Axis {
+            range: 0.0..methods.len() as f64,
+            ticks: Vec::new(),
+            title: "calibration method".to_owned(),
+            format: |_| String::new(),
+        };
+        let chart = chart::frame(area, &MARGINS, &x, &y)?;
+        categories(area, &chart, &methods)?;
+        reference_lines(area, &chart, view)?;
+        dots(area, &chart, &rows, &methods, &groups, names, tips)
+    })?;
+    Ok(Some(svg))
+}
+
+fn groups<'a>(rows: &[&'a Row]) -> Vec<Group<'a>> {
+    let granularities = in_known_order(rows.iter().map(|r| r.granularity.as_str()), &GRANULARITIES);
+    let symmetries = in_known_order(rows.iter().map(|r| r.symmetry.as_str()), &SYMMETRIES);
+    let mut groups = Vec::new();
+    for &granularity in &granularities {
+        for &symmetry in &symmetries {
+            let has = |r: &&&Row| r.granularity == granularity && r.symmetry == symmetry;
+            if rows.iter().find(has).is_some() {
+                groups.push(Group { granularity, symmetry });
+            }
+        }
+    }
+    groups
+}
+
+fn accuracy_axis(view: &ModelView<'_>, rows: &[&Row]) -> Axis {
+    let ends = rows
+        .iter()
+        .copied()
+        .flat_map(|r| [r.top1, r.top1_low, r.top1_high])
+        .chain(view.references().map(|r| r.top1))
+        .filter_map(finite)
+        .map(|v| v * 100.0);
+    let range = chart::padded(ends, 0.06).unwrap_or(0.0..100.0);
+    Axis {
+        ticks: chart::round_ticks(&range, 7),
+        range,
+        title: "top-1 accuracy (%)".to_owned(),
+        format: |v| text::significant(v, if v.fract().abs() < 1e-6 { 2 } else { 3 }),
+    }
+}
+
+/// Names under the axis, light separators between the methods.
+fn categories(area: &Area<'_>, chart: &Chart<'_, '_>, methods: &[&str]) -> Result<(), DrawError> {
+    let (_, down) = chart.plotting_area().get_pixel_range();
+    let y0 = chart.as_coord_spec().get_y_range().start;
+    // Two lines of text per method, as many letters as its column has room for.
+    let letters = (800 / methods.len() / 7).max(4);
+    for (i, method) in methods.iter().enumerate() {
+        let (x, _) = chart.backend_coord(&(i as f64 + 0.5, y0));
+        for (n, part) in two_lines(method, letters).iter().enumerate() {
+            let at = (x, down.end + 14 + 15 * n as i32);
+            chart::write(area, at, part, chart::SMALL_SIZE, chart::INK, Align::Centre)?;
+        }
+        if i > 0 {
+            let (x, _) = chart.backend_coord(&(i as f64, y0));
+            chart::line(area, vec![(x, down.start), (x, down.end)], chart::GRID)?;
+        }
+    }
+    Ok(())
+}
+
+/// Breaks a name at a hyphen where it is too long for one line.
+fn two_lines(name: &str, letters: usize) -> Vec<String> {
+    if name.chars().count() <= letters {
+        return vec![name.to_owned()];
+    }
+    let middle = name.len() / 2;
+    let hyphen = name
+        .match_indices('-')
+        .map(|(i, _)| i + 1)
+        .min_by_key(|i| i.abs_diff(middle));
+    match hyphen {
+        Some(at) => [&name[..at], &name[at..]]
+            .map(|part| text::shorten(part, letters))
+            .to_vec(),
+        None => vec![text::shorten(name, letters)],
+    }
+}
+
+/// A dashed line per distinct fp32 accuracy (one per seed), named once.
+fn reference_lines(
+    area: &Area<'_>,
+    chart: &Chart<'_, '_>,
+    view: &ModelView<'_>,
+) -> Result<(), DrawError> {
+    let mut values: Vec<f64> = view.references().filter_map(|r| finite(r.top1)).collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    let (across, _) = chart.plotting_area().get_pixel_range();
+    for &value in &values {
+        let (_, y) = chart.backend_coord(&(0.0, value * 100.0));
+        chart::dashed(area, (across.start, y), (across.end, y), BLACK.stroke_width(1))?;
+    }
+    Ok(())
+}
+
+fn dots(
+    area: &Area<'_>,
+    chart: &Chart<'_, '_>,
+    rows: &[&Row],
+    methods: &[&str],
+    groups: &[Group<'_>],
+    names: &CellNames,
+    tips: &mut Tips,
+) -> Result<(), DrawError> {
+    for (m, method) in methods.iter().enumerate() {
+        let slots: Vec<(usize, &Row)> = groups
+            .iter()
+            .enumerate()
+            .flat_map(|(g, group)| {
+                let member = move |r: &&&Row| {
+                    r.calibrator == *method
+                        && r.granularity == group.granularity
+                        && r.symmetry == group.symmetry
+                };
+                rows.iter().filter(member).map(move |r| (g, *r))
+            })
+            .collect();
+        let radius = if slots.len() > 8 { 3 } else { 5 };
+        for (i, (g, row)) in slots.iter().enumerate() {
+            let Some(top1) = finite(row.top1) else { continue };
+            let across = (i as f64 + 1.0) / (slots.len() as f64 + 1.0);
+            let x = m as f64 + 0.08 + 0.84 * across;
+            let (colour, marker) = look(*g);
+            let pixel = |v: f64| chart.backend_coord(&(x, v * 100.0));
+            if let (Some(low), Some(high)) = (finite(row.top1_low), finite(row.top1_high)) {
+                let ends = vec![pixel(low), pixel(high)];
+                chart::line(area, ends, colour.mix(0.6).stroke_width(2))?;
+            }
+            chart::mark(area, pixel(top1), marker, radius, colour)?;
+            tips.add(pixel(top1), radius + 3, tip(row, names));
+        }
+    }
+    Ok(())
+}
+
+fn tip(row: &Row, names: &CellNames) -> String {
+    let show = |v| text::or_missing(v, text::percent_bare);
+    format!(
+        "{}: top-1 {} % [{}, {}]",
+        names.name(row),
+        show(row.top1),
+        show(row.top1_low),
+        show(row.top1_high)
+    )
+}
+
+fn look(group: usize) -> (RGBColor, Marker) {
+    Marker::series(group)
+}
+
+fn legend(area: &Area<'_>, groups: &[Group<'_>]) -> Result<(), DrawError> {
+    let y = 76;
+    let mut x = 76;
+    for (i, group) in groups.iter().enumerate() {
+        let (colour, marker) = look(i);
+        chart::mark(area, (x + 6, y), marker, 5, colour)?;
+        let name = format!("{} {}", group.granularity, group.symmetry);
+        chart::write(area, (x + 18, y), &name, chart::LABEL_SIZE, chart::INK, Align::Left)?;
+        x += 40 + 7 * name.chars().count() as i32;
+    }
+    chart::dashed(area, (x, y), (x + 26, y), BLACK.stroke_width(1))?;
+    chart::write(area, (x + 32, y), "fp32", chart::LABEL_SIZE, chart::INK, Align::Left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::two_lines;
+
+    #[test]
+    fn long_names_break_at_a_hyphen() {
+        assert_eq!(two_lines("moving-average-minmax", 15), ["moving-", "average-minmax"]);
+        assert_eq!(two_lines("mse", 15), ["mse"]);
+    }
+}

@@ -1,0 +1,345 @@
+//! Top-1 against latency relative to fp32, with the Pareto front.
+
+use std::ops::Range;
+
+use calibench_store::{LatencyRow, Row};
+use plotters::prelude::*;
+
+use super::{DTYPES, TIMINGS, place};
+use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Margins, Marker, Pixel, Tips};
+use crate::pareto;
+use crate::select::{CellNames, FP32, ModelView, in_known_order};
+use crate::text::{self, finite};
+
+const HEIGHT: u32 = 640;
+const MARGINS: Margins = Margins {
+    left: 76,
+    right: 306,
+    top: 66,
+    bottom: 62,
+};
+/// Where the legend starts.
+const LEGEND_X: i32 = 612;
+const LINE: i32 = 19;
+
+/// One cell that has both an accuracy and a latency.
+struct Point<'a> {
+    row: &'a Row,
+    latency: &'a LatencyRow,
+    top1: f64,
+}
+
+/// The plot, or nothing where no cell has both an accuracy and a latency.
+pub(crate) fn draw(view: &ModelView<'_>, names: &CellNames) -> Result<Option<String>, DrawError> {
+    let points: Vec<Point<'_>> = view
+        .finished()
+        .filter_map(|row| {
+            Some(Point {
+                row,
+                latency: view.latency(row)?,
+                top1: finite(row.top1)?,
+            })
+        })
+        .collect();
+    let (Some(batch), false) = (view.batch, points.is_empty()) else {
+        return Ok(None);
+    };
+    let description = format!("{}: top-1 against latency relative to fp32", view.name);
+    let svg = chart::picture(HEIGHT, &description, |area, tips| {
+        let title = format!("{}: accuracy against latency", view.name);
+        let cells = text::count_of(points.len(), "cell");
+        let subtitle = format!("{cells}, bars are 95 % intervals; up and left is better");
+        chart::title(area, &title, &subtitle)?;
+        let y = accuracy_axis(&points);
+        let x = latency_axis(&points, batch);
+        let floor = y.range.start;
+        let chart = chart::frame(area, &MARGINS, &x, &y)?;
+        plot(area, &chart, &points, floor, names, tips)?;
+        legend(area, &points, names)
+    })?;
+    Ok(Some(svg))
+}
+
+fn latency_axis(points: &[Point<'_>], batch: u32) -> Axis {
+    let ends = points
+        .iter()
+        .flat_map(|p| [p.latency.ratio, p.latency.ratio_low, p.latency.ratio_high])
+        .chain([1.0])
+        .map(f64::log2);
+    let range = chart::padded(ends, 0.06).unwrap_or(-1.0..1.0);
+    Axis {
+        ticks: latency_ticks(&range),
+        range,
+        title: format!("median latency relative to fp32 (×, log scale), batch {batch}"),
+        format: |v| text::ratio_bare_short(v.exp2()),
+    }
+}
+
+/// Ticks in log2 units: round steps while the range is narrow, else the 1-2-5 series.
+fn latency_ticks(log2: &Range<f64>) -> Vec<f64> {
+    let range = log2.start.exp2()..log2.end.exp2();
+    let ratios: Vec<f64> = if range.end / range.start < 3.0 {
+        chart::round_ticks(&range, 6)
+    } else {
+        let wide = range.end / range.start > 200.0;
+        (-3..=4)
+            .flat_map(|e| [1.0, 2.0, 5.0].map(|m| m * 10f64.powi(e)))
+            .filter(|r| !wide || r.log10().fract().abs() < 1e-9)
+            .collect()
+    };
+    ratios.into_iter().filter(|r| *r > 0.0).map(f64::log2).collect()
+}
+
+/// Percent. A few cells far below the others do not squeeze those: they are drawn at the lower edge.
+fn accuracy_axis(points: &[Point<'_>]) -> Axis {
+    let best = points.iter().map(|p| p.top1).fold(0.0, f64::max);
+    let near: Vec<&Point<'_>> = points.iter().filter(|p| p.top1 >= best - 0.12).collect();
+    let shown = if near.len() * 2 >= points.len() {
+        near
+    } else {
+        points.iter().collect()
+    };
+    let ends = shown
+        .iter()
+        .flat_map(|p| [Some(p.top1), finite(p.row.top1_low), finite(p.row.top1_high)])
+        .flatten()
+        .map(|v| v * 100.0);
+    let range = chart::padded(ends, 0.05).unwrap_or(0.0..100.0);
+    let range = range.start.max(-1.0)..range.end.min(100.6);
+    Axis {
+        ticks: chart::round_ticks(&range, 7),
+        range,
+        title: "top-1 accuracy (%)".to_owned(),
+        format: |v| text::significant(v, if v.fract().abs() < 1e-6 { 2 } else { 3 }),
+    }
+}
+
+fn plot(
+    area: &Area<'_>,
+    chart: &Chart<'_, '_>,
+    points: &[Point<'_>],
+    floor: f64,
+    names: &CellNames,
+    tips: &mut Tips,
+) -> Result<(), DrawError> {
+    let (across, down) = chart.plotting_area().get_pixel_range();
+    let pixel = |ratio: f64, top1: f64| -> Pixel {
+        let (x, y) = chart.backend_coord(&(ratio.log2(), top1 * 100.0));
+        (x.clamp(across.start, across.end), y.clamp(down.start, down.end))
+    };
+    equal_line(area, pixel(1.0, 1.0).0, &down)?;
+    for p in points {
+        error_bars(area, p, &pixel)?;
+    }
+    let front = front(points);
+    front_line(area, &front, points, &across, &pixel)?;
+    // The fp32 reference last: it stays visible in a crowd.
+    let (reference, others): (Vec<_>, Vec<_>) = (0..points.len()).partition(|&i| points[i].row.dtype == FP32);
+    let mut below = 0;
+    for i in others.into_iter().chain(reference) {
+        let p = &points[i];
+        let (x, mut y) = pixel(p.latency.ratio, p.top1);
+        let (colour, marker) = look(p.row, points);
+        if p.top1 * 100.0 < floor {
+            below += 1;
+            y = down.end - 8;
+            chart::write(area, (x, y - 14), "↓", chart::SMALL_SIZE, colour, Align::Centre)?;
+        }
+        chart::mark(area, (x, y), marker, if p.row.dtype == FP32 { 7 } else { 5 }, colour)?;
+        tips.add((x, y), 8, tip(p, names));
+    }
+    for (number, &i) in front.iter().enumerate() {
+        let (x, y) = pixel(points[i].latency.ratio, points[i].top1);
+        let label = (number + 1).to_string();
+        chart::write(area, (x - 8, y - 12), &label, chart::LABEL_SIZE, chart::INK, Align::Centre)?;
+    }
+    if below > 0 {
+        let note = format!("↓ {} below the axis", text::count_of(below, "cell"));
+        let at = (across.end - 6, down.end - 40);
+        chart::write(area, at, &note, chart::SMALL_SIZE, chart::MUTED, Align::Right)?;
+    }
+    Ok(())
+}
+
+fn equal_line(area: &Area<'_>, x: i32, down: &Range<i32>) -> Result<(), DrawError> {
+    chart::dashed(area, (x, down.start), (x, down.end), chart::MUTED.stroke_width(1))?;
+    let y = down.start - 8;
+    let size = chart::SMALL_SIZE;
+    chart::write(area, (x - 5, y), "← faster", size, chart::MUTED, Align::Right)?;
+    chart::write(area, (x + 5, y), "slower →", size, chart::MUTED, Align::Left)
+}
+
+fn error_bars(
+    area: &Area<'_>,
+    p: &Point<'_>,
+    pixel: &impl Fn(f64, f64) -> Pixel,
+) -> Result<(), DrawError> {
+    let style = chart::AXIS.mix(0.35).stroke_width(1);
+    let low = pixel(p.latency.ratio_low, p.top1);
+    let high = pixel(p.latency.ratio_high, p.top1);
+    chart::line(area, vec![low, high], style)?;
+    if let (Some(low), Some(high)) = (finite(p.row.top1_low), finite(p.row.top1_high)) {
+        let ends = vec![pixel(p.latency.ratio, low), pixel(p.latency.ratio, high)];
+        chart::line(area, ends, style)?;
+    }
+    Ok(())
+}
+
+fn front(points: &[Point<'_>]) -> Vec<usize> {
+    let plane: Vec<(f64, f64)> = points.iter().map(|p| (p.latency.ratio, p.top1)).collect();
+    pareto::front(&plane)
+}
+
+/// A staircase: what can be had at each latency.
+fn front_line(
+    area: &Area<'_>,
+    front: &[usize],
+    points: &[Point<'_>],
+    across: &Range<i32>,
+    pixel: &impl Fn(f64, f64) -> Pixel,
+) -> Result<(), DrawError> {
+    let mut stairs: Vec<Pixel> = Vec::new();
+    for &i in front {
+        let (x, y) = pixel(points[i].latency.ratio, points[i].top1);
+        if let Some(&(_, before)) = stairs.last() {
+            stairs.push((x, before));
+        }
+        stairs.push((x, y));
+    }
+    if let Some(&(_, y)) = stairs.last() {
+        stairs.push((across.end, y));
+    }
+    chart::line(area, stairs, chart::INK.mix(0.55).stroke_width(2))
+}
+
+/// Colour by dtype, shape by timing.
+fn look(row: &Row, points: &[Point<'_>]) -> (RGBColor, Marker) {
+    let dtypes: Vec<&str> = points.iter().map(|p| p.row.dtype.as_str()).collect();
+    let timings: Vec<&str> = points.iter().map(|p| p.row.timing.as_str()).collect();
+    (
+        dtype_colour(&row.dtype, &distinct(&dtypes)),
+        timing_marker(&row.timing, &distinct(&timings)),
+    )
+}
+
+fn distinct<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    in_known_order(names.iter().copied(), &[])
+}
+
+fn dtype_colour(dtype: &str, present: &[&str]) -> RGBColor {
+    // fp32 is black, int8 the strongest contrast to it.
+    const ORDER: [usize; 7] = [6, 5, 0, 4, 3, 2, 1];
+    chart::PALETTE[ORDER[place(dtype, &DTYPES, present) % ORDER.len()]]
+}
+
+fn timing_marker(timing: &str, present: &[&str]) -> Marker {
+    const ORDER: [Marker; 6] = [
+        Marker::Diamond,
+        Marker::Square,
+        Marker::TriangleUp,
+        Marker::Circle,
+        Marker::Star,
+        Marker::TriangleDown,
+    ];
+    ORDER[place(timing, &TIMINGS, present) % ORDER.len()]
+}
+
+fn tip(p: &Point<'_>, names: &CellNames) -> String {
+    format!(
+        "{}: top-1 {}, {} the fp32 latency [{}, {}]",
+        names.name(p.row),
+        text::percent(p.top1),
+        text::ratio(p.latency.ratio),
+        text::ratio_bare(p.latency.ratio_low),
+        text::ratio_bare(p.latency.ratio_high),
+    )
+}
+
+fn legend(area: &Area<'_>, points: &[Point<'_>], names: &CellNames) -> Result<(), DrawError> {
+    let dtypes = in_known_order(points.iter().map(|p| p.row.dtype.as_str()), &DTYPES);
+    let timings = in_known_order(points.iter().map(|p| p.row.timing.as_str()), &TIMINGS);
+    let top = 74;
+    let (left, right) = (LEGEND_X, LEGEND_X + 148);
+
+    chart::heading(area, (left, top), "dtype (colour)")?;
+    for (i, dtype) in dtypes.iter().enumerate() {
+        let y = top + LINE * (i as i32 + 1);
+        let marker = if *dtype == FP32 { Marker::Diamond } else { Marker::Circle };
+        chart::mark(area, (left + 7, y), marker, 5, dtype_colour(dtype, &dtypes))?;
+        let name = text::shorten(dtype, 17);
+        chart::write(area, (left + 20, y), &name, chart::LABEL_SIZE, chart::INK, Align::Left)?;
+    }
+    chart::heading(area, (right, top), "timing (shape)")?;
+    let quantized = timings.iter().filter(|t| **t != "none" && !t.is_empty());
+    let mut rows = 0;
+    for (i, timing) in quantized.enumerate() {
+        let y = top + LINE * (i as i32 + 1);
+        rows = i as i32 + 1;
+        chart::mark(area, (right + 7, y), timing_marker(timing, &timings), 5, chart::MUTED)?;
+        let name = text::shorten(timing, 14);
+        chart::write(area, (right + 20, y), &name, chart::LABEL_SIZE, chart::INK, Align::Left)?;
+    }
+    if timings.contains(&"none") {
+        let y = top + LINE * (rows + 1);
+        chart::mark(area, (right + 7, y), timing_marker("none", &timings), 5, chart::MUTED)?;
+        let name = "not quantized";
+        chart::write(area, (right + 20, y), name, chart::LABEL_SIZE, chart::INK, Align::Left)?;
+    }
+    let lines = (dtypes.len() as i32).max(rows + 1);
+    front_list(area, points, names, top + LINE * (lines + 1) + 14)
+}
+
+fn front_list(
+    area: &Area<'_>,
+    points: &[Point<'_>],
+    names: &CellNames,
+    top: i32,
+) -> Result<(), DrawError> {
+    let front = front(points);
+    chart::line(
+        area,
+        vec![(LEGEND_X, top), (LEGEND_X + 16, top)],
+        chart::INK.mix(0.55).stroke_width(2),
+    )?;
+    chart::heading(area, (LEGEND_X + 22, top), "Pareto front")?;
+    let step = 2 * LINE;
+    let room = ((HEIGHT as i32 - 20 - top) / step).max(1) as usize;
+    for (i, &at) in front.iter().take(room).enumerate() {
+        let p = &points[at];
+        let y = top + LINE + 2 + step * i as i32;
+        let number = (i + 1).to_string();
+        chart::heading(area, (LEGEND_X, y), &number)?;
+        let name = text::shorten(&names.name(p.row), 42);
+        let left = LEGEND_X + 22;
+        chart::write(area, (left, y), &name, chart::SMALL_SIZE, chart::INK, Align::Left)?;
+        let values = format!("{} at {}", text::percent(p.top1), text::ratio(p.latency.ratio));
+        let under = (left, y + LINE - 3);
+        chart::write(area, under, &values, chart::SMALL_SIZE, chart::MUTED, Align::Left)?;
+    }
+    if front.len() > room {
+        let more = format!("and {} more", front.len() - room);
+        let at = (LEGEND_X + 110, top);
+        chart::write(area, at, &more, chart::SMALL_SIZE, chart::MUTED, Align::Left)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latency_ticks_suit_narrow_and_wide_ranges() {
+        let ratios = |low: f64, high: f64| -> Vec<f64> {
+            latency_ticks(&(low.log2()..high.log2()))
+                .into_iter()
+                .map(f64::exp2)
+                .filter(|r| *r >= low && *r <= high)
+                .map(|r| (r * 1000.0).round() / 1000.0)
+                .collect()
+        };
+        assert_eq!(ratios(0.8, 1.25), [0.8, 0.9, 1.0, 1.1, 1.2]);
+        assert_eq!(ratios(0.3, 8.0), [0.5, 1.0, 2.0, 5.0]);
+        assert_eq!(ratios(0.05, 50.0), [0.1, 1.0, 10.0]);
+    }
+}

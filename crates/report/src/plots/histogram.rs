@@ -1,0 +1,250 @@
+//! The histogram of one activation site with the range that each calibration method chose.
+
+use plotters::prelude::*;
+
+use super::{CALIBRATORS, place};
+use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Margins, Marker};
+use crate::text;
+use crate::{SiteHistogram, Threshold};
+
+const LANE: i32 = 20;
+const LANES_TOP: i32 = 76;
+const DATA: i32 = 300;
+const BARS: usize = 280;
+const LEFT: u32 = 76;
+const RIGHT: u32 = 300;
+
+/// The histogram with few enough bars to draw.
+struct Bars {
+    first: f64,
+    width: f64,
+    counts: Vec<u64>,
+}
+
+/// The plot, or nothing for a histogram without a count or with a bin width that is none.
+pub(crate) fn draw(histogram: &SiteHistogram) -> Result<Option<String>, DrawError> {
+    let total: u64 = histogram.counts.iter().sum();
+    if total == 0 || !histogram.bin_width.is_finite() || histogram.bin_width <= 0.0 {
+        return Ok(None);
+    }
+    let thresholds = thresholds(histogram);
+    let bars = bars(histogram);
+    let lanes = LANE * thresholds.len() as i32;
+    let margins = Margins {
+        left: LEFT,
+        right: RIGHT,
+        top: u32::try_from(LANES_TOP + lanes + 6).unwrap_or(80),
+        bottom: 62,
+    };
+    let height = margins.top + margins.bottom + DATA as u32;
+    let description = format!("{}, {}: histogram of activations", histogram.model, histogram.site);
+    let svg = chart::picture(height, &description, |area, _| {
+        let site = text::shorten(&histogram.site, 60);
+        let title = format!("{}: activations at {site}", text::shorten(&histogram.model, 30));
+        let subtitle = format!(
+            "{} values of the calibration split; each method's range above",
+            text::grouped(total)
+        );
+        chart::title(area, &title, &subtitle)?;
+        let ends = [bars.first, bars.first + bars.width * bars.counts.len() as f64];
+        let ends = ends
+            .into_iter()
+            .chain(thresholds.iter().flat_map(|t| [f64::from(t.low), f64::from(t.high)]));
+        // The sides leave room for the numbers at the ends of the ranges.
+        let Some(range) = chart::padded(ends, 0.13) else {
+            return Ok(());
+        };
+        let x = Axis {
+            ticks: chart::round_ticks(&range, 7),
+            range,
+            title: "activation value".to_owned(),
+            format: |v| text::significant(if v.abs() < 1e-12 { 0.0 } else { v }, 6)
+                .trim_end_matches('0')
+                .trim_end_matches('.')
+                .to_owned(),
+        };
+        let y = count_axis(&bars);
+        let chart = chart::frame(area, &margins, &x, &y)?;
+        fill(area, &chart, &bars)?;
+        for (i, threshold) in thresholds.iter().enumerate() {
+            lane(area, &chart, threshold, LANES_TOP + LANE * i as i32, histogram, total)?;
+        }
+        Ok(())
+    })?;
+    Ok(Some(svg))
+}
+
+/// Usable thresholds in the order in which all plots name the methods.
+fn thresholds(histogram: &SiteHistogram) -> Vec<&Threshold> {
+    let mut list: Vec<&Threshold> = histogram
+        .thresholds
+        .iter()
+        .filter(|t| t.low.is_finite() && t.high.is_finite())
+        .collect();
+    list.sort_by_key(|t| place(&t.calibrator, &CALIBRATORS, &[]));
+    list
+}
+
+/// Joins neighbouring bins until there are at most [`BARS`] bars; empty bins at the ends go.
+fn bars(histogram: &SiteHistogram) -> Bars {
+    let counts = &histogram.counts;
+    let start = counts.iter().position(|c| *c > 0).unwrap_or(0);
+    let end = counts.iter().rposition(|c| *c > 0).map_or(0, |i| i + 1);
+    let joined = (end - start).div_ceil(BARS).max(1);
+    Bars {
+        first: (histogram.first_bin as f64 + start as f64) * histogram.bin_width,
+        width: histogram.bin_width * joined as f64,
+        counts: counts[start..end].chunks(joined).map(|c| c.iter().sum()).collect(),
+    }
+}
+
+fn count_axis(bars: &Bars) -> Axis {
+    let most = bars.counts.iter().copied().max().unwrap_or(1).max(1) as f64;
+    let top = most.log10() + 0.12;
+    let decades = top.floor() as i32;
+    let step = if decades > 6 { 2 } else { 1 };
+    Axis {
+        range: -0.3..top.max(0.7),
+        ticks: (0..=decades).step_by(step).map(f64::from).collect(),
+        title: format!("values per bin of width {} (log)", text::significant(bars.width, 2)),
+        format: |v| match v.round() as i32 {
+            exponent @ 0..=3 => text::grouped(10u64.pow(exponent.unsigned_abs())),
+            exponent => format!("10{}", superscript(exponent)),
+        },
+    }
+}
+
+fn superscript(exponent: i32) -> String {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    exponent
+        .to_string()
+        .chars()
+        .map(|c| c.to_digit(10).map_or('⁻', |d| DIGITS[d as usize]))
+        .collect()
+}
+
+/// The bars as one outline.
+fn fill(area: &Area<'_>, chart: &Chart<'_, '_>, bars: &Bars) -> Result<(), DrawError> {
+    let (_, down) = chart.plotting_area().get_pixel_range();
+    let floor = down.end;
+    let at = |value: f64, count: u64| {
+        let height = if count == 0 { f64::NEG_INFINITY } else { (count as f64).log10() };
+        let (x, y) = chart.backend_coord(&(value, height.max(-0.3)));
+        (x, y.min(floor))
+    };
+    let mut outline = vec![(at(bars.first, 0).0, floor)];
+    for (i, &count) in bars.counts.iter().enumerate() {
+        let left = bars.first + bars.width * i as f64;
+        outline.push(at(left, count));
+        outline.push(at(left + bars.width, count));
+    }
+    let end = bars.first + bars.width * bars.counts.len() as f64;
+    outline.push((at(end, 0).0, floor));
+    area.draw(&Polygon::new(outline.clone(), RGBColor(176, 196, 214).filled()))?;
+    chart::line(area, outline, chart::MUTED.mix(0.7).stroke_width(1))
+}
+
+/// One method: its range as a bar above the data, thin lines down into it, its numbers beside it.
+fn lane(
+    area: &Area<'_>,
+    chart: &Chart<'_, '_>,
+    threshold: &Threshold,
+    y: i32,
+    histogram: &SiteHistogram,
+    total: u64,
+) -> Result<(), DrawError> {
+    let (colour, _) = Marker::series(place(&threshold.calibrator, &CALIBRATORS, &[&threshold.calibrator]));
+    let (_, down) = chart.plotting_area().get_pixel_range();
+    let x = |value: f32| chart.backend_coord(&(f64::from(value), 0.0)).0;
+    let (low, high) = (x(threshold.low), x(threshold.high));
+    chart::line(area, vec![(low, y), (high, y)], colour.stroke_width(3))?;
+    for (at, value, align, shift) in [
+        (low, threshold.low, Align::Right, -6),
+        (high, threshold.high, Align::Left, 6),
+    ] {
+        chart::line(area, vec![(at, y - 4), (at, down.end)], colour.mix(0.75).stroke_width(1))?;
+        let number = text::significant(f64::from(value), 3);
+        chart::write(area, (at + shift, y), &number, chart::SMALL_SIZE, colour, align)?;
+    }
+    let left = (chart::WIDTH - RIGHT) as i32 + 16;
+    let name = text::shorten(&threshold.calibrator, 24);
+    chart::write(area, (left, y), &name, chart::LABEL_SIZE, colour, Align::Left)?;
+    let share = clipped(histogram, threshold) / total as f64;
+    let note = format!("clips {}", share_text(share));
+    let right = chart::WIDTH as i32 - 14;
+    chart::write(area, (right, y), &note, chart::SMALL_SIZE, chart::MUTED, Align::Right)
+}
+
+/// How many values lie outside the range; a bin that the threshold cuts counts by its part outside.
+fn clipped(histogram: &SiteHistogram, threshold: &Threshold) -> f64 {
+    let width = histogram.bin_width;
+    let (low, high) = (f64::from(threshold.low), f64::from(threshold.high));
+    histogram
+        .counts
+        .iter()
+        .enumerate()
+        .filter(|(_, count)| **count > 0)
+        .map(|(i, count)| {
+            let left = (histogram.first_bin as f64 + i as f64) * width;
+            let inside = (left + width).min(high) - left.max(low);
+            *count as f64 * (1.0 - (inside / width).clamp(0.0, 1.0))
+        })
+        .sum()
+}
+
+fn share_text(share: f64) -> String {
+    match share * 100.0 {
+        p if p < 0.0005 => "0 %".to_owned(),
+        p if p < 0.1 => format!("{p:.3} %"),
+        p => format!("{p:.2} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn histogram(counts: Vec<u64>) -> SiteHistogram {
+        SiteHistogram {
+            model: "m".into(),
+            site: "s".into(),
+            bin_width: 0.5,
+            first_bin: -2,
+            counts,
+            thresholds: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn clipping_counts_cut_bins_by_their_part() {
+        // Bins [-1, -0.5), [-0.5, 0), [0, 0.5), [0.5, 1).
+        let h = histogram(vec![10, 20, 20, 10]);
+        let range = |low, high| Threshold {
+            calibrator: "x".into(),
+            low,
+            high,
+        };
+        assert_eq!(clipped(&h, &range(-1.0, 1.0)), 0.0);
+        assert_eq!(clipped(&h, &range(-0.75, 0.5)), 15.0);
+    }
+
+    #[test]
+    fn joined_bars_keep_every_count() {
+        let mut counts = vec![0; 3000];
+        for (i, count) in counts.iter_mut().enumerate().skip(100).take(2500) {
+            *count = i as u64;
+        }
+        let h = histogram(counts);
+        let joined = bars(&h);
+        assert!(joined.counts.len() <= BARS);
+        let total: u64 = h.counts.iter().sum();
+        assert_eq!(joined.counts.iter().sum::<u64>(), total);
+        assert_eq!(joined.first, 49.0);
+    }
+
+    #[test]
+    fn an_empty_histogram_has_no_plot() {
+        assert!(draw(&histogram(vec![0, 0])).expect("draws").is_none());
+        assert!(draw(&histogram(Vec::new())).expect("draws").is_none());
+    }
+}

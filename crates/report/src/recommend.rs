@@ -1,0 +1,313 @@
+//! Which configuration to choose, and why.
+
+use std::cmp::Ordering;
+
+use calibench_store::{LatencyRow, Row};
+
+use crate::select::{CellNames, ModelView};
+use crate::text::{self, finite};
+
+/// The accuracy that a recommended configuration may lose by default, in percentage points.
+pub const DEFAULT_MAX_DROP_POINTS: f64 = 1.0;
+
+/// What the recommendation rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// Faster than fp32 with its whole interval, within the allowed drop.
+    Faster,
+    /// Nothing was faster; this one has the smallest weights within the allowed drop.
+    Smaller,
+    /// Nothing qualifies: keep fp32.
+    KeepFp32,
+    /// No fp32 cell finished, so no drop is known.
+    NoReference,
+}
+
+/// The recommendation for one model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recommendation {
+    /// The model's name.
+    pub model: String,
+    /// What the recommendation rests on.
+    pub choice: Choice,
+    /// The recommended cell; the fp32 cell where that is kept, none without a reference.
+    pub cell: Option<String>,
+    /// The recommended configuration in words.
+    pub configuration: Option<String>,
+    /// fp32 top-1 minus the configuration's, in percentage points.
+    pub drop_points: Option<f64>,
+    /// Latency over fp32's with its interval `(ratio, low, high)` at `batch`.
+    pub ratio: Option<(f64, f64, f64)>,
+    /// The batch size of `ratio`: the smallest one measured.
+    pub batch: Option<u32>,
+    /// Weight bytes over fp32's.
+    pub weight_ratio: Option<f64>,
+    /// The whole recommendation as text, with numbers, intervals and batch size.
+    pub sentence: String,
+}
+
+/// Chooses a configuration of `model` among `rows` (rows of other models are ignored).
+///
+/// Cells qualify if they finished and their top-1 is at most `max_drop_points` below that of the
+/// fp32 cell of the same seed and threads. Of those, the lowest latency ratio wins whose interval
+/// lies entirely below 1 at the smallest batch size; if there is none, the smallest weights win,
+/// provided that they are smaller than fp32's; if there is none either, fp32 stays.
+///
+/// A missing or non-finite accuracy never qualifies; a missing or non-finite latency never counts
+/// as faster. With one test set and many cells the winner is picked among noisy estimates, so its
+/// measured advantage is optimistic.
+#[must_use]
+pub fn recommend(
+    model: &str,
+    rows: &[Row],
+    latency: &[LatencyRow],
+    max_drop_points: f64,
+) -> Recommendation {
+    let view = ModelView::new(model, rows, latency);
+    recommend_for(&view, &CellNames::new(rows), max_drop_points)
+}
+
+pub(crate) fn recommend_for(
+    view: &ModelView<'_>,
+    names: &CellNames,
+    max_drop_points: f64,
+) -> Recommendation {
+    let Some(reference) = view.references().find(|r| finite(r.top1).is_some()) else {
+        return no_reference(view);
+    };
+    let qualifying = qualifying(view, max_drop_points);
+
+    let faster = qualifying
+        .iter()
+        .filter_map(|&row| Some((row, view.latency(row)?)))
+        .filter(|(_, latency)| latency.ratio_high < 1.0)
+        .min_by(|(a, la), (b, lb)| la.ratio.total_cmp(&lb.ratio).then_with(|| tie(view, a, b)));
+    if let Some((row, _)) = faster {
+        let sentence = format!(
+            "{}: choose {}: {}.",
+            view.name,
+            names.name(row),
+            evidence(view, row)
+        );
+        return chosen(view, names, Choice::Faster, row, sentence);
+    }
+
+    let smallest = qualifying
+        .iter()
+        .copied()
+        .filter(|row| view.weight_ratio(row).is_some_and(|r| r < 1.0))
+        .min_by(|a, b| a.weight_bytes.cmp(&b.weight_bytes).then_with(|| tie(view, a, b)));
+    if let Some(row) = smallest {
+        let sentence = format!(
+            "{}: {}. For its size, choose {}: {}.",
+            view.name,
+            nothing_faster(view, names, &qualifying, max_drop_points),
+            names.name(row),
+            evidence(view, row)
+        );
+        return chosen(view, names, Choice::Smaller, row, sentence);
+    }
+
+    let why = if qualifying.is_empty() {
+        nothing_qualifies(view, names, max_drop_points)
+    } else {
+        let nothing = nothing_faster(view, names, &qualifying, max_drop_points);
+        format!("{nothing}, and none has smaller weights")
+    };
+    let top1 = text::or_missing(reference.top1, text::percent);
+    let sentence = format!("{}: keep fp32 (top-1 {top1}): {why}.", view.name);
+    chosen(view, names, Choice::KeepFp32, reference, sentence)
+}
+
+/// Finished cells within the allowed drop; a hair of tolerance, so that a drop of exactly one
+/// point is not lost to rounding.
+pub(crate) fn qualifying<'a>(view: &ModelView<'a>, max_drop_points: f64) -> Vec<&'a Row> {
+    view.candidates()
+        .filter(|row| view.drop(row).is_some_and(|d| d * 100.0 <= max_drop_points + 1e-9))
+        .collect()
+}
+
+/// Between equals: lower latency ratio, then higher top-1, then the cell's name.
+fn tie(view: &ModelView<'_>, a: &Row, b: &Row) -> Ordering {
+    let ratio = |row| view.latency(row).map_or(f64::INFINITY, |l| l.ratio);
+    let top1 = |row: &Row| finite(row.top1).unwrap_or(f64::NEG_INFINITY);
+    ratio(a)
+        .total_cmp(&ratio(b))
+        .then_with(|| top1(b).total_cmp(&top1(a)))
+        .then_with(|| a.cell.cmp(&b.cell))
+}
+
+fn chosen(
+    view: &ModelView<'_>,
+    names: &CellNames,
+    choice: Choice,
+    row: &Row,
+    sentence: String,
+) -> Recommendation {
+    let latency = view.latency(row);
+    Recommendation {
+        model: view.name.to_owned(),
+        choice,
+        cell: Some(row.cell.clone()),
+        configuration: Some(names.name(row)),
+        drop_points: view.drop(row).map(|d| d * 100.0),
+        ratio: latency.map(|l| (l.ratio, l.ratio_low, l.ratio_high)),
+        batch: latency.map(|l| l.batch),
+        weight_ratio: view.weight_ratio(row),
+        sentence,
+    }
+}
+
+fn no_reference(view: &ModelView<'_>) -> Recommendation {
+    let finished = view.finished().count();
+    let sentence = if finished == 0 {
+        format!(
+            "{}: no recommendation: {} failed and none finished.",
+            view.name,
+            text::count_of(view.failed().count(), "cell")
+        )
+    } else {
+        format!(
+            "{}: no recommendation: no fp32 cell finished with an accuracy, so what the other {} \
+             lost is not known.",
+            view.name,
+            text::count_of(finished, "cell")
+        )
+    };
+    Recommendation {
+        model: view.name.to_owned(),
+        choice: Choice::NoReference,
+        cell: None,
+        configuration: None,
+        drop_points: None,
+        ratio: None,
+        batch: view.batch,
+        weight_ratio: None,
+        sentence,
+    }
+}
+
+/// `top-1 97.8 % [96.1, 98.8], 0.3 points below fp32; 0.52× its latency [0.50, 0.54] at batch 1; …`
+fn evidence(view: &ModelView<'_>, row: &Row) -> String {
+    let mut parts = vec![accuracy(view, row)];
+    match view.latency(row) {
+        Some(l) => parts.push(format!(
+            "{} the fp32 latency {} at batch {}",
+            text::ratio(l.ratio),
+            interval(l),
+            l.batch
+        )),
+        None => parts.push("latency not measured".to_owned()),
+    }
+    if let Some(weights) = view.weight_ratio(row) {
+        parts.push(format!("{} the fp32 weight bytes", text::ratio(weights)));
+    }
+    parts.extend(other_seeds(view, row));
+    parts.join("; ")
+}
+
+fn accuracy(view: &ModelView<'_>, row: &Row) -> String {
+    let top1 = text::or_missing(row.top1, text::percent);
+    let interval = match (finite(row.top1_low), finite(row.top1_high)) {
+        (Some(low), Some(high)) => format!(
+            " [{}, {}]",
+            text::percent_bare(low),
+            text::percent_bare(high)
+        ),
+        _ => String::new(),
+    };
+    let reference = view.reference(row).and_then(|r| finite(r.top1));
+    let against = match (view.drop(row), reference) {
+        (Some(drop), Some(reference)) => {
+            let change = match drop * 100.0 {
+                d if d >= 0.05 => format!("{d:.1} points below"),
+                d if d <= -0.05 => format!("{:.1} points above", -d),
+                _ => "equal to".to_owned(),
+            };
+            format!(", {change} fp32 ({})", text::percent(reference))
+        }
+        _ => String::new(),
+    };
+    format!("top-1 {top1}{interval}{against}")
+}
+
+fn interval(latency: &LatencyRow) -> String {
+    format!(
+        "[{}, {}]",
+        text::ratio_bare(latency.ratio_low),
+        text::ratio_bare(latency.ratio_high)
+    )
+}
+
+/// What the same configuration lost with the run's other seeds: one seed may be luck.
+fn other_seeds(view: &ModelView<'_>, row: &Row) -> Option<String> {
+    let name = text::configuration(row);
+    let drops: Vec<f64> = view
+        .candidates()
+        .filter(|r| r.seed != row.seed && r.threads == row.threads && r.isa == row.isa)
+        .filter(|r| text::configuration(r) == name)
+        .filter_map(|r| view.drop(r))
+        .map(|d| d * 100.0)
+        .collect();
+    let worst = drops.iter().copied().reduce(f64::max)?;
+    let worst = if worst < 0.05 {
+        "no loss".to_owned()
+    } else {
+        format!("at most {worst:.1} points lost")
+    };
+    let seeds = text::count_of(drops.len(), "other seed");
+    Some(format!("with {seeds}: {worst}"))
+}
+
+fn nothing_faster(
+    view: &ModelView<'_>,
+    names: &CellNames,
+    qualifying: &[&Row],
+    max_drop_points: f64,
+) -> String {
+    let fastest = qualifying
+        .iter()
+        .filter_map(|&row| Some((row, view.latency(row)?)))
+        .min_by(|(a, la), (b, lb)| la.ratio.total_cmp(&lb.ratio).then_with(|| tie(view, a, b)));
+    let within = format!("within {max_drop_points:.1} points of fp32");
+    match fastest {
+        Some((row, l)) if l.ratio < 1.0 => format!(
+            "nothing {within} was faster than fp32 beyond the noise: the fastest, {}, took {} the \
+             fp32 latency, but its interval {} at batch {} reaches 1",
+            names.name(row),
+            text::ratio(l.ratio),
+            interval(l),
+            l.batch
+        ),
+        Some((row, l)) => format!(
+            "nothing {within} was faster than fp32: the fastest, {}, took {} the fp32 latency {} \
+             at batch {}",
+            names.name(row),
+            text::ratio(l.ratio),
+            interval(l),
+            l.batch
+        ),
+        None => format!("no latency was measured {within}, so nothing is known to be faster"),
+    }
+}
+
+fn nothing_qualifies(view: &ModelView<'_>, names: &CellNames, max_drop_points: f64) -> String {
+    let closest = view
+        .candidates()
+        .filter_map(|row| Some((row, view.drop(row)?)))
+        .min_by(|(_, a), (_, b)| a.total_cmp(b));
+    let failed = view.failed().count();
+    match closest {
+        Some((row, drop)) => format!(
+            "no other configuration is within {max_drop_points:.1} points of it; the closest, {}, \
+             loses {:.1}",
+            names.name(row),
+            drop * 100.0
+        ),
+        None if failed > 0 => format!(
+            "no other configuration has an accuracy ({} failed)",
+            text::count_of(failed, "cell")
+        ),
+        None => "no other configuration was measured".to_owned(),
+    }
+}

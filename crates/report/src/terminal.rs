@@ -1,0 +1,197 @@
+//! The table at the end of a sweep.
+
+use std::cmp::Ordering;
+use std::fmt::Write as _;
+
+use calibench_store::{Manifest, Row, Tables};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+
+use crate::recommend::{DEFAULT_MAX_DROP_POINTS, Recommendation, qualifying, recommend_for};
+use crate::select::{CellNames, ModelView, models, reason};
+use crate::text::{self, MISSING, finite};
+
+/// Cells shown per model, the reference aside.
+const BEST: usize = 8;
+/// Failed cells named before the rest is only counted.
+const FAILED: usize = 10;
+
+/// What the terminal shows at the end of a sweep: per model the fp32 reference, the best cells and
+/// the recommendation; then the failed cells with their reasons.
+///
+/// `width` is the terminal's, in columns. The text has no colours and ends in a line break.
+#[must_use]
+pub fn terminal_summary(manifest: &Manifest, tables: &Tables, width: u16) -> String {
+    let mut out = String::new();
+    let names = CellNames::new(&tables.rows);
+    let views = models(tables);
+    if views.is_empty() {
+        out.push_str("No cell has finished.\n");
+    }
+    for view in &views {
+        let recommendation = recommend_for(view, &names, DEFAULT_MAX_DROP_POINTS);
+        let _ = writeln!(out, "{}", heading(view));
+        if view.finished().next().is_some() {
+            let _ = writeln!(out, "{}", table(view, &names, &recommendation, width));
+        }
+        let _ = writeln!(out, "{}\n", wrap(&recommendation.sentence, width));
+    }
+    failures(&mut out, &views, &names, width);
+    if manifest.interrupted {
+        let note = "The sweep was interrupted: cells are missing. Continue it with --resume.";
+        let _ = writeln!(out, "{}", wrap(note, width));
+    }
+    out
+}
+
+fn heading(view: &ModelView<'_>) -> String {
+    let failed = view.failed().count();
+    let failed = if failed == 0 { String::new() } else { format!(", {failed} failed") };
+    let samples = view.finished().map(|r| r.samples).max().unwrap_or(0);
+    let cells = text::count_of(view.rows.len(), "cell");
+    format!("{}  ({cells}{failed}; {samples} test samples)", view.name)
+}
+
+fn table(
+    view: &ModelView<'_>,
+    names: &CellNames,
+    recommendation: &Recommendation,
+    width: u16,
+) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(comfy_table::TableStyle::utf8_horizontal())
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width.max(40));
+    let batch = view.batch.map_or_else(|| "latency".to_owned(), |b| format!("latency, batch {b}"));
+    table.set_header(vec![
+        "".to_owned(),
+        "configuration".to_owned(),
+        "top-1 ±".to_owned(),
+        "drop, points".to_owned(),
+        batch,
+        "weights".to_owned(),
+        "same as fp32".to_owned(),
+    ]);
+    let references = view.references();
+    for row in references.chain(best(view, recommendation)) {
+        let mark = recommendation.cell.as_deref() == Some(row.cell.as_str());
+        table.add_row(vec![
+            if mark { "→".to_owned() } else { String::new() },
+            names.name(row),
+            accuracy(row),
+            view.drop(row).map_or(MISSING.to_owned(), |d| text::points(d).replace('+', "")),
+            latency(view, row),
+            text::or_missing(view.weight_ratio(row), text::ratio),
+            text::or_missing(row.agreement_fp32, text::percent),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// Top-1 with half of its interval's width: `97.8 ± 1.5 %`.
+fn accuracy(row: &Row) -> String {
+    match (finite(row.top1), finite(row.top1_low), finite(row.top1_high)) {
+        (Some(top1), Some(low), Some(high)) => {
+            format!("{:.1} ± {:.1} %", top1 * 100.0, (high - low) * 50.0)
+        }
+        (top1, _, _) => text::or_missing(top1, text::percent),
+    }
+}
+
+fn latency(view: &ModelView<'_>, row: &Row) -> String {
+    view.latency(row).map_or_else(
+        || MISSING.to_owned(),
+        |l| {
+            format!(
+                "{} [{}, {}]",
+                text::ratio(l.ratio),
+                text::ratio_bare(l.ratio_low),
+                text::ratio_bare(l.ratio_high)
+            )
+        },
+    )
+}
+
+/// The best cells, and the recommended one whatever its place.
+fn best<'a>(view: &ModelView<'a>, recommendation: &Recommendation) -> Vec<&'a Row> {
+    let order = ranked(view);
+    let is_chosen = |row: &&Row| recommendation.cell.as_deref() == Some(row.cell.as_str());
+    let mut best: Vec<&Row> = order.iter().copied().take(BEST).collect();
+    if let Some(chosen) = order.iter().skip(BEST).copied().find(is_chosen) {
+        best.truncate(BEST - 1);
+        best.push(chosen);
+    }
+    best
+}
+
+/// All candidates: those within the allowed drop by latency, then the others by accuracy.
+pub(crate) fn ranked<'a>(view: &ModelView<'a>) -> Vec<&'a Row> {
+    let within = qualifying(view, DEFAULT_MAX_DROP_POINTS);
+    let is_within = |row: &Row| within.iter().any(|r| r.cell == row.cell);
+    let ratio = |row: &Row| view.latency(row).map_or(f64::INFINITY, |l| l.ratio);
+    let top1 = |row: &Row| finite(row.top1).unwrap_or(f64::NEG_INFINITY);
+    let mut rows: Vec<&Row> = view.candidates().collect();
+    rows.sort_by(|a, b| match (is_within(a), is_within(b)) {
+        (true, true) => ratio(a).total_cmp(&ratio(b)),
+        (true, false) => Ordering::Less,
+        (false, true) => Ordering::Greater,
+        (false, false) => top1(b).total_cmp(&top1(a)),
+    });
+    rows
+}
+
+fn failures(out: &mut String, views: &[ModelView<'_>], names: &CellNames, width: u16) {
+    let failed: Vec<&Row> = views.iter().flat_map(ModelView::failed).collect();
+    if failed.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "{} failed:", text::count_of(failed.len(), "cell"));
+    for row in failed.iter().take(FAILED) {
+        let reason = reason(row).split_whitespace().collect::<Vec<_>>().join(" ");
+        let line = format!("  {} {}: {reason}", row.model, names.name(row));
+        let _ = writeln!(out, "{}", wrap(&line, width));
+    }
+    if failed.len() > FAILED {
+        let _ = writeln!(out, "  and {} more; report.html lists them all", failed.len() - FAILED);
+    }
+    out.push('\n');
+}
+
+/// Breaks text at spaces; following lines are indented by two.
+fn wrap(text: &str, width: u16) -> String {
+    let width = usize::from(width.max(40));
+    let mut out = String::new();
+    let indent = text.chars().take_while(|c| *c == ' ').count();
+    out.push_str(&text[..indent]);
+    let mut column = indent;
+    for (i, word) in text.split_whitespace().enumerate() {
+        let letters = word.chars().count();
+        if i > 0 && column + 1 + letters > width {
+            out.push('\n');
+            out.push_str("  ");
+            column = 2;
+        } else if i > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += letters;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrap;
+
+    #[test]
+    fn wrapping_keeps_words_and_width() {
+        let text = "a sentence of several words that is clearly longer than forty columns";
+        let wrapped = wrap(text, 10);
+        assert!(wrapped.lines().all(|line| line.chars().count() <= 40));
+        assert_eq!(wrapped.split_whitespace().collect::<Vec<_>>().join(" "), text);
+    }
+}

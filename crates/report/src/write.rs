@@ -1,0 +1,207 @@
+//! The files of a report.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use calibench_store::{Manifest, RunFolder, StoreError, Tables, write_atomic};
+
+use crate::chart::DrawError;
+use crate::recommend::{DEFAULT_MAX_DROP_POINTS, Recommendation, recommend_for};
+use crate::select::{CellNames, ModelView, models};
+use crate::{SiteHistogram, html, markdown, plots, text};
+
+/// Where the parts of a report lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportPaths {
+    /// `summary.md`.
+    pub summary: PathBuf,
+    /// `report.html`.
+    pub html: PathBuf,
+    /// `plots/*.svg`, in the order in which the report shows them.
+    pub plots: Vec<PathBuf>,
+}
+
+/// Why a report could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A plot could not be drawn.
+    #[error("cannot draw the plot {plot}: {source}")]
+    Draw {
+        /// The plot's file name.
+        plot: String,
+        /// What plotters says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The plots folder could not be made.
+    #[error("cannot make the folder {path}: {source}; check that the run folder is writable")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write the report: {0}")]
+    Write(#[from] StoreError),
+}
+
+/// One drawn plot.
+pub(crate) struct Plot {
+    /// Its file name in `plots/`, unique within the report.
+    pub file: String,
+    /// Whose plot it is; empty for plots of the whole run.
+    pub model: String,
+    /// What it shows.
+    pub kind: PlotKind,
+    /// The picture.
+    pub svg: String,
+}
+
+/// What a plot shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PlotKind {
+    AccuracyLatency,
+    AccuracyCalibrators,
+    Memory,
+    SiteSqnr,
+    /// Of the named site.
+    Histogram(String),
+}
+
+/// Everything that the written parts of a report draw on.
+pub(crate) struct Report<'a> {
+    pub manifest: &'a Manifest,
+    pub tables: &'a Tables,
+    pub views: Vec<ModelView<'a>>,
+    pub names: CellNames,
+    pub recommendations: Vec<Recommendation>,
+    pub plots: Vec<Plot>,
+}
+
+/// Draws the plots and writes `plots/*.svg`, `summary.md` and `report.html` into the run's folder,
+/// over those of an earlier report. Plots that the run has no data for are left out; plots of an
+/// earlier report that this one no longer has are removed.
+///
+/// # Errors
+///
+/// [`ReportError`] where a plot cannot be drawn or a file cannot be written.
+pub fn write_report(
+    folder: &RunFolder,
+    manifest: &Manifest,
+    tables: &Tables,
+    histograms: &[SiteHistogram],
+) -> Result<ReportPaths, ReportError> {
+    let views = models(tables);
+    let names = CellNames::new(&tables.rows);
+    let recommendations = views
+        .iter()
+        .map(|view| recommend_for(view, &names, DEFAULT_MAX_DROP_POINTS))
+        .collect();
+    let plots = draw_all(&views, &names, tables, histograms)?;
+    let report = Report {
+        manifest,
+        tables,
+        views,
+        names,
+        recommendations,
+        plots,
+    };
+
+    let plots_dir = folder.plots_dir();
+    fresh_folder(&plots_dir)?;
+    let mut paths = Vec::with_capacity(report.plots.len());
+    for plot in &report.plots {
+        let path = plots_dir.join(&plot.file);
+        write_atomic(&path, plot.svg.as_bytes())?;
+        paths.push(path);
+    }
+    write_atomic(&folder.summary_path(), markdown::summary(&report).as_bytes())?;
+    write_atomic(&folder.report_path(), html::page(&report).as_bytes())?;
+    Ok(ReportPaths {
+        summary: folder.summary_path(),
+        html: folder.report_path(),
+        plots: paths,
+    })
+}
+
+/// Makes the plots folder and removes the SVG files of an earlier report from it.
+fn fresh_folder(path: &Path) -> Result<(), ReportError> {
+    let failed = |source| ReportError::Folder {
+        path: path.to_owned(),
+        source,
+    };
+    fs::create_dir_all(path).map_err(failed)?;
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let file = entry.map_err(failed)?.path();
+        if file.extension().is_some_and(|e| e == "svg") && file.is_file() {
+            fs::remove_file(&file).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn draw_all(
+    views: &[ModelView<'_>],
+    names: &CellNames,
+    tables: &Tables,
+    histograms: &[SiteHistogram],
+) -> Result<Vec<Plot>, ReportError> {
+    let mut plots = Plots::default();
+    for view in views {
+        let stem = |kind: &str| format!("{kind}-{}", text::file_stem(view.name));
+        let svg = plots::accuracy_latency::draw(view, names);
+        plots.add(&stem("accuracy-latency"), view.name, PlotKind::AccuracyLatency, svg)?;
+        let svg = plots::accuracy_calibrators::draw(view, names);
+        plots.add(&stem("accuracy-calibrators"), view.name, PlotKind::AccuracyCalibrators, svg)?;
+        let svg = plots::site_sqnr::draw(view, &tables.sites);
+        plots.add(&stem("site-sqnr"), view.name, PlotKind::SiteSqnr, svg)?;
+    }
+    plots.add("memory", "", PlotKind::Memory, plots::memory::draw(views))?;
+    for histogram in histograms {
+        let (model, site) = (&histogram.model, &histogram.site);
+        let stem = format!("histogram-{}-{}", text::file_stem(model), text::file_stem(site));
+        let kind = PlotKind::Histogram(site.clone());
+        plots.add(&stem, model, kind, plots::histogram::draw(histogram))?;
+    }
+    Ok(plots.0)
+}
+
+#[derive(Default)]
+struct Plots(Vec<Plot>);
+
+impl Plots {
+    fn add(
+        &mut self,
+        stem: &str,
+        model: &str,
+        kind: PlotKind,
+        svg: Result<Option<String>, DrawError>,
+    ) -> Result<(), ReportError> {
+        let file = self.free_name(stem);
+        let svg = svg.map_err(|source| ReportError::Draw {
+            plot: file.clone(),
+            source: Box::new(source),
+        })?;
+        if let Some(svg) = svg {
+            self.0.push(Plot {
+                file,
+                model: model.to_owned(),
+                kind,
+                svg,
+            });
+        }
+        Ok(())
+    }
+
+    /// Two names may come to one after unsafe characters are replaced, or differ in case only.
+    fn free_name(&self, stem: &str) -> String {
+        let taken = |file: &str| self.0.iter().any(|p| p.file.eq_ignore_ascii_case(file));
+        let mut file = format!("{stem}.svg");
+        let mut n = 2;
+        while taken(&file) {
+            file = format!("{stem}-{n}.svg");
+            n += 1;
+        }
+        file
+    }
+}

@@ -1,0 +1,143 @@
+//! The rows of the four result tables. `reports/schema.md` says what every column means.
+
+use serde::{Deserialize, Serialize};
+
+/// One cell: its keys, then accuracy, memory and calibration cost.
+///
+/// Shares are 0..1. `None` says that a value is undefined or was not measured, never zero.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The cell's id: its keys joined by `/`.
+    pub cell: String,
+    /// Model.
+    pub model: String,
+    /// Dataset.
+    pub dataset: String,
+    /// Number format.
+    pub dtype: String,
+    /// Quantization timing mode.
+    pub timing: String,
+    /// Calibrator.
+    pub calibrator: String,
+    /// Granularity of the scales.
+    pub granularity: String,
+    /// Symmetry of the codes.
+    pub symmetry: String,
+    /// Instruction set that the kernels ran on.
+    pub isa: String,
+    /// Worker threads.
+    pub threads: u32,
+    /// Seed of the model and of the calibration sample.
+    pub seed: u64,
+    /// `ok` or `failed`.
+    pub status: String,
+    /// Why the cell failed; `None` where it did not.
+    pub failure: Option<String>,
+    /// Test samples evaluated.
+    pub samples: u32,
+    /// Top-1 accuracy.
+    pub top1: Option<f64>,
+    /// Lower end of the 95 % Wilson interval of `top1`.
+    pub top1_low: Option<f64>,
+    /// Upper end of the 95 % Wilson interval of `top1`.
+    pub top1_high: Option<f64>,
+    /// Top-1 accuracy of the fake-quant execution.
+    pub top1_fake_quant: Option<f64>,
+    /// Share of samples with the class that fp32 predicts.
+    pub agreement_fp32: Option<f64>,
+    /// Cosine similarity of the logits to those of fp32.
+    pub cosine_fp32: Option<f64>,
+    /// SQNR of the logits against fp32, in dB.
+    pub sqnr_db: Option<f64>,
+    /// Mean KL divergence of the softmax from fp32, in nats.
+    pub kl_fp32: Option<f64>,
+    /// Share of samples whose prediction differs between integer and fake-quant execution.
+    pub integer_vs_fake_disagreement: Option<f64>,
+    /// Largest absolute logit difference between integer and fake-quant execution.
+    pub integer_vs_fake_max_abs: Option<f64>,
+    /// Operators left in float, comma-separated.
+    pub float_ops: String,
+    /// Bytes of all weights as stored for execution.
+    pub weight_bytes: u64,
+    /// Largest sum of live activation bytes, by the executor's plan.
+    pub peak_activation_bytes: u64,
+    /// Peak resident bytes of the process.
+    pub peak_resident_bytes: Option<u64>,
+    /// Samples that the observers saw.
+    pub calibration_samples: u32,
+    /// Seconds of the calibration pass.
+    pub calibration_seconds: Option<f64>,
+    /// Seconds from statistics to scales and zero points.
+    pub solve_seconds: Option<f64>,
+    /// Seconds to build the executable model.
+    pub load_seconds: Option<f64>,
+}
+
+/// Latency of one cell at one batch size, interleaved with its fp32 twin.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LatencyRow {
+    /// The cell's id.
+    pub cell: String,
+    /// Samples per call.
+    pub batch: u32,
+    /// Timed calls of the cell.
+    pub iterations: u32,
+    /// Interleaved blocks.
+    pub blocks: u32,
+    /// Median of a call, in µs.
+    pub p50_us: f64,
+    /// 90th percentile of a call, in µs.
+    pub p90_us: f64,
+    /// 99th percentile of a call, in µs.
+    pub p99_us: f64,
+    /// Median of a call of the twin, in µs.
+    pub twin_p50_us: f64,
+    /// Median over blocks of cell / twin; below 1 is faster.
+    pub ratio: f64,
+    /// Lower end of the ratio's 95 % bootstrap interval.
+    pub ratio_low: f64,
+    /// Upper end of the ratio's 95 % bootstrap interval.
+    pub ratio_high: f64,
+}
+
+/// What one cell predicted for one test sample.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OutcomeRow {
+    /// The cell's id.
+    pub cell: String,
+    /// Index of the sample in the test split, from 0.
+    pub sample: u32,
+    /// True class.
+    pub label: u32,
+    /// Predicted class; `None` where the logits contain a NaN.
+    pub predicted: Option<u32>,
+}
+
+/// The quantization of one site of one cell.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SiteRow {
+    /// The cell's id.
+    pub cell: String,
+    /// The site's name in the graph.
+    pub site: String,
+    /// `activation` or `weight`.
+    pub role: String,
+    /// SQNR of the site's values after quantize and dequantize, in dB.
+    pub sqnr_db: Option<f64>,
+    /// Smallest scale over the site's channels or groups.
+    pub scale_min: f64,
+    /// Largest scale over the site's channels or groups.
+    pub scale_max: f64,
+    /// Smallest zero point.
+    pub zero_point_min: i32,
+    /// Largest zero point.
+    pub zero_point_max: i32,
+    /// Lowest value that the codes represent, over all channels or groups.
+    pub low: f64,
+    /// Highest value that the codes represent, over all channels or groups.
+    pub high: f64,
+    /// Share of values outside the representable range.
+    pub clipped_share: Option<f64>,
+    /// Share of the codes that occur.
+    pub codes_used_share: Option<f64>,
+}
