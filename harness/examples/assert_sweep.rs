@@ -35,9 +35,12 @@ fn main() -> Result<()> {
         }
     }
     let manifest = folder.read_manifest()?;
-    ensure!(manifest.calibration_passes.values().all(|passes| *passes == 1), "more than one calibration pass");
+    ensure!(
+        manifest.calibration_passes.values().all(|passes| *passes == 1),
+        "more than one calibration pass"
+    );
     for file in ["rows.parquet", "summary.md", "report.html"] {
-        ensure!(folder.path().join(file).is_file(), "{file} is missing");
+        ensure!(folder.root().join(file).is_file(), "{file} is missing");
     }
     Ok(())
 }
@@ -45,7 +48,11 @@ fn main() -> Result<()> {
 /// int8 stays near fp32 and near its own simulation, and its weights take less memory.
 fn check_int8(row: &Row, rows: &[Row]) -> Result<()> {
     let disagreement = row.integer_vs_fake_disagreement.context("no comparison with fake quantization")?;
-    ensure!(disagreement <= 0.01, "{}: {disagreement} of predictions differ from fake quantization", row.cell);
+    ensure!(
+        disagreement <= 0.01,
+        "{}: {disagreement} of predictions differ from fake quantization",
+        row.cell
+    );
     let twin = rows.iter().find(|r| r.dtype == "fp32" && r.model == row.model && r.seed == row.seed);
     if let Some(twin) = twin {
         let drop = twin.top1.unwrap_or(0.0) - row.top1.unwrap_or(0.0);

@@ -68,7 +68,10 @@ pub fn parse_one<T: Copy>(
     id: impl Fn(T) -> &'static str,
     name: &str,
 ) -> Result<T, QuantError> {
-    all.iter().copied().find(|v| id(*v) == name).ok_or_else(|| unknown(what, name, all.iter().map(|v| id(*v))))
+    all.iter()
+        .copied()
+        .find(|v| id(*v) == name)
+        .ok_or_else(|| unknown(what, name, all.iter().map(|v| id(*v))))
 }
 
 /// The error for a name that is not among `known`.

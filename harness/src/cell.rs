@@ -10,11 +10,11 @@ use calibench_engine::interpret::{FakeQuantTap, Interpreter};
 use calibench_engine::{EngineError, QuantSpec};
 use calibench_graph::{Graph, ValueId, placement};
 use calibench_kernels::Kernels;
-use calibench_metrics::{Z95, agreement, correct, cosine, kl_divergence, max_abs_error, predictions, sqnr_db, top1, wilson};
+use calibench_metrics::{Z95, agreement, cosine, kl_divergence, max_abs_error, sqnr_db, wilson};
 use calibench_models::{Cache, QatConfig, qat};
 use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
 use calibench_store::{CellRecord, LatencyRow, OutcomeRow, Row, RunFolder};
-use calibench_tasks::{Dataset, Samples};
+use calibench_tasks::{Classification, Dataset, Outcome, Samples, Task};
 
 use crate::axes::{Cell, calibrator};
 use crate::config::Measure;
@@ -30,10 +30,16 @@ struct Ready {
     solve_seconds: Option<f64>,
 }
 
-/// Logits over the whole test split, row-major.
+/// Logits over the whole test split, row-major, and what they say of each sample.
 struct Evaluation {
     logits: Vec<f32>,
-    predictions: Vec<Option<u32>>,
+    outcomes: Vec<Outcome>,
+}
+
+impl Evaluation {
+    fn predictions(&self) -> Vec<Option<u32>> {
+        self.outcomes.iter().map(|o| o.predicted).collect()
+    }
 }
 
 /// Measures `cell` and gives its record.
@@ -44,8 +50,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let measure = &plan.measure;
     let id = cell.id();
     let dataset = prepare::dataset(&cell.model, plan.dataset_dir.as_deref())?;
-    let trained =
-        prepare::model(&cell.model, cell.seed, &dataset, &mut |_| ControlFlow::Continue(()))?;
+    let trained = prepare::model(&cell.model, cell.seed, &dataset, &mut |_| ControlFlow::Continue(()))?;
     let load = Instant::now();
     let ready = ready(cell, &trained.graph, &dataset, folder)?;
     let options = |max_batch| -> Result<CompileOptions> {
@@ -54,6 +59,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     };
     let largest = measure.batch.iter().copied().max().unwrap_or(1);
     let test = &dataset.test;
+    let task = Classification { samples: test, classes: dataset.meta.classes as usize };
 
     // Memory first: nothing but the candidate has run, and the peak starts from what it holds.
     let mut candidate = Executable::compile(&ready.graph, &ready.spec, options(largest)?)?;
@@ -70,14 +76,13 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let reference = QuantSpec::float(Dtype::Fp32);
     let evaluate = |graph: &Graph, spec: &QuantSpec| -> Result<Evaluation> {
         let mut executable = compiled(graph, spec, measure.evaluation_batch)?;
-        let classes = executable.output_len();
-        evaluation(test, measure.evaluation_batch, classes, |batch, input| {
+        evaluation(&task, measure.evaluation_batch, |batch, input| {
             executable.run(batch, input).map(<[f32]>::to_vec)
         })
     };
     let result = evaluate(&ready.graph, &ready.spec)?;
     let twin = evaluate(&trained.graph, &reference)?;
-    let simulated = if cell.dtype.is_integer() { Some(simulate(&ready, test, measure)?) } else { None };
+    let simulated = if cell.dtype.is_integer() { Some(simulate(&ready, &task, measure)?) } else { None };
 
     let site_batch = measure.evaluation_batch.min(test.len());
     let site_rows = sites::compare(&id, &ready.graph, &ready.spec, site_batch, test.batch(0..site_batch))?;
@@ -97,8 +102,8 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
         load_seconds: Some(load_seconds),
         ..keys(cell, &dataset.meta.id)
     };
-    score(&mut row, test, &result, &twin, simulated.as_ref());
-    let outcomes = outcomes(&id, test, &result.predictions);
+    score(&mut row, &task, &result, &twin, simulated.as_ref());
+    let outcomes = result.outcomes.iter().map(|o| outcome_row(&id, o)).collect();
     Ok(CellRecord { row, latency, outcomes, sites: site_rows })
 }
 
@@ -173,66 +178,58 @@ fn input_of(test: &Samples, batch: usize) -> Vec<f32> {
 }
 
 fn evaluation(
-    test: &Samples,
+    task: &dyn Task,
     batch: usize,
-    classes: usize,
     mut run: impl FnMut(usize, &[f32]) -> Result<Vec<f32>, EngineError>,
 ) -> Result<Evaluation> {
-    let mut logits = Vec::with_capacity(test.len() * classes);
-    for first in (0..test.len()).step_by(batch) {
-        let count = batch.min(test.len() - first);
-        logits.extend(run(count, test.batch(first..first + count))?);
+    let samples = task.samples();
+    let mut logits = Vec::new();
+    for first in (0..samples.len()).step_by(batch) {
+        let count = batch.min(samples.len() - first);
+        logits.extend(run(count, samples.batch(first..first + count))?);
     }
-    let predictions = predictions(&logits, classes);
-    Ok(Evaluation { logits, predictions })
+    let outcomes = task.outcomes(&logits)?;
+    Ok(Evaluation { logits, outcomes })
 }
 
 /// The same parameters under fake quantization.
-fn simulate(ready: &Ready, test: &Samples, measure: &Measure) -> Result<Evaluation> {
+fn simulate(ready: &Ready, task: &dyn Task, measure: &Measure) -> Result<Evaluation> {
     let mut tap = FakeQuantTap::new(&ready.graph, &ready.spec)?;
     let interpreter = Interpreter::new(&ready.graph)?;
-    let classes = calibench_graph::bind(&ready.graph.value(ready.graph.output).shape, 1).iter().product();
-    evaluation(test, measure.evaluation_batch, classes, |batch, input| {
-        interpreter.run_slice(batch, input, &mut tap)
-    })
+    evaluation(task, measure.evaluation_batch, |batch, input| interpreter.run_slice(batch, input, &mut tap))
 }
 
 /// Fills in accuracy, fidelity to fp32, and integer against fake-quant.
 fn score(
     row: &mut Row,
-    test: &Samples,
+    task: &Classification<'_>,
     result: &Evaluation,
     twin: &Evaluation,
     simulated: Option<&Evaluation>,
 ) {
-    let n = test.len();
-    let classes = result.logits.len() / n;
-    let accuracy = top1(&result.predictions, &test.labels);
-    let interval = wilson(correct(&result.predictions, &test.labels), n as u32, Z95);
-    row.top1 = Some(accuracy);
+    let right = result.outcomes.iter().filter(|o| o.correct()).count() as u32;
+    let interval = wilson(right, result.outcomes.len() as u32, Z95);
+    row.top1 = Some(task.score(&result.outcomes));
     (row.top1_low, row.top1_high) = (Some(interval.low), Some(interval.high));
-    row.agreement_fp32 = Some(agreement(&result.predictions, &twin.predictions));
+    row.agreement_fp32 = Some(agreement(&result.predictions(), &twin.predictions()));
     row.cosine_fp32 = cosine(&twin.logits, &result.logits);
     row.sqnr_db = sqnr_db(&twin.logits, &result.logits);
-    row.kl_fp32 = kl_divergence(&twin.logits, &result.logits, classes);
+    row.kl_fp32 = kl_divergence(&twin.logits, &result.logits, task.classes);
     if let Some(simulated) = simulated {
-        row.top1_fake_quant = Some(top1(&simulated.predictions, &test.labels));
-        let same = agreement(&result.predictions, &simulated.predictions);
+        row.top1_fake_quant = Some(task.score(&simulated.outcomes));
+        let same = agreement(&result.predictions(), &simulated.predictions());
         row.integer_vs_fake_disagreement = Some(1.0 - same);
         row.integer_vs_fake_max_abs = max_abs_error(&simulated.logits, &result.logits);
     }
 }
 
-fn outcomes(cell: &str, test: &Samples, predictions: &[Option<u32>]) -> Vec<OutcomeRow> {
-    let pairs = test.labels.iter().zip(predictions).enumerate();
-    pairs
-        .map(|(sample, (label, predicted))| OutcomeRow {
-            cell: cell.to_owned(),
-            sample: sample as u32,
-            label: *label,
-            predicted: *predicted,
-        })
-        .collect()
+fn outcome_row(cell: &str, outcome: &Outcome) -> OutcomeRow {
+    OutcomeRow {
+        cell: cell.to_owned(),
+        sample: outcome.sample as u32,
+        label: outcome.label,
+        predicted: outcome.predicted,
+    }
 }
 
 fn latency(

@@ -92,7 +92,7 @@ fn dry_run(plan: &Plan) -> Result<String> {
 
 fn one_cell(run: &Path, id: &str) -> Result<()> {
     let folder = RunFolder::open(run)?;
-    let plan: Plan = folder.read_plan()?;
+    let plan = Plan::read(&folder)?;
     let Some(planned) = plan.cells.iter().find(|c| c.id() == id) else {
         bail!("{} plans no cell `{id}`", run.display());
     };
@@ -116,7 +116,8 @@ fn report(run: &Path) -> Result<()> {
 /// When a file cannot be written or the kept statistics cannot be read.
 pub fn write_report(folder: &RunFolder, manifest: &Manifest, tables: &Tables) -> Result<()> {
     let histograms = histograms(folder, tables)?;
-    calibench_report::write_report(folder, manifest, tables, &histograms).context("cannot write the report")?;
+    calibench_report::write_report(folder, manifest, tables, &histograms)
+        .context("cannot write the report")?;
     Ok(())
 }
 

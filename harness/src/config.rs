@@ -185,7 +185,9 @@ mod tests {
 
     #[test]
     fn meaningless_numbers_are_refused_by_name() {
-        for text in ["[measure]\nbatch = []", "[measure]\nlatency_seconds = 0.0", "[measure]\nevaluation_batch = 0"] {
+        for text in
+            ["[measure]\nbatch = []", "[measure]\nlatency_seconds = 0.0", "[measure]\nevaluation_batch = 0"]
+        {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
             assert!(error.contains("measure."), "{error}");
         }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use calibench_kernels::{Isa, Kernels};
 use calibench_quant::{Dtype, Granularity, Symmetry, Timing};
-use calibench_store::Exclusion;
+use calibench_store::{Exclusion, RunFolder, write_atomic};
 use serde::{Deserialize, Serialize};
 
 use crate::axes::{Axes, Cell, calibrator, ids, parse_one};
@@ -25,6 +25,25 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Keeps the plan in the run folder, for the cells' processes and for resuming.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, folder: &RunFolder) -> Result<()> {
+        Ok(write_atomic(&folder.plan_path(), &serde_json::to_vec_pretty(self)?)?)
+    }
+
+    /// The plan of a run folder.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub fn read(folder: &RunFolder) -> Result<Self> {
+        let path = folder.plan_path();
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is damaged; start a new sweep", path.display()))
+    }
+
     /// The models and seeds of the plan, in order.
     #[must_use]
     pub fn models(&self) -> Vec<(String, u64)> {
@@ -61,10 +80,8 @@ pub fn plan(config: &Config, dataset_dir: Option<std::path::PathBuf>) -> Result<
             }
         }
     }
-    let excluded: Vec<Exclusion> = excluded
-        .into_iter()
-        .map(|((what, reason), count)| Exclusion { what, reason, count })
-        .collect();
+    let excluded: Vec<Exclusion> =
+        excluded.into_iter().map(|((what, reason), count)| Exclusion { what, reason, count }).collect();
     if cells.is_empty() {
         let reasons: Vec<String> = excluded.iter().map(|e| format!("\n  {}: {}", e.what, e.reason)).collect();
         bail!("no cell is left to run; every combination was excluded:{}", reasons.concat());
@@ -166,7 +183,9 @@ fn meaning(mut cell: Cell) -> Result<Cell, (String, String)> {
             Ok(cell)
         }
         (false, _) => excluded(what, "floating point has no ranges to find; its timing is `none`"),
-        (true, Timing::None) => excluded(what, "integers need ranges; choose dynamic, static, qat or weight-only"),
+        (true, Timing::None) => {
+            excluded(what, "integers need ranges; choose dynamic, static, qat or weight-only")
+        }
         (true, Timing::WeightOnly) if cell.dtype == Dtype::Int16 => {
             excluded(what, "int16 has 8-bit weights (W8A16), so its weight-only form is int8's")
         }
@@ -174,7 +193,9 @@ fn meaning(mut cell: Cell) -> Result<Cell, (String, String)> {
             (cell.calibrator, cell.symmetry) = (None, None);
             Ok(cell)
         }
-        (true, Timing::Dynamic) => only(cell, "minmax", "a range found at run time is the tensor's own min-max"),
+        (true, Timing::Dynamic) => {
+            only(cell, "minmax", "a range found at run time is the tensor's own min-max")
+        }
         (true, Timing::Qat) => {
             let reason = "QAT's observers follow the weights while they change: a moving average of min-max";
             only(cell, "moving-average-minmax", reason)

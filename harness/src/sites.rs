@@ -7,7 +7,7 @@ use calibench_engine::QuantSpec;
 use calibench_engine::interpret::{CaptureTap, Interpreter};
 use calibench_graph::{Graph, ValueId, placement};
 use calibench_metrics::sqnr_db;
-use calibench_quant::{QParams, Range, Symmetry, Timing};
+use calibench_quant::{QParams, Range, Timing};
 use calibench_store::SiteRow;
 
 /// Compares every quantized activation and weight with its fp32 value.
@@ -40,7 +40,8 @@ pub fn compare(
         }
     }
     for site in &placement.weights {
-        if let (Some(qparams), Some(weight)) = (spec.weights.get(&site.param), graph.params.get(&site.param)) {
+        if let (Some(qparams), Some(weight)) = (spec.weights.get(&site.param), graph.params.get(&site.param))
+        {
             let per_channel = weight.len() / site.channels;
             rows.push(row(cell, &site.param, "weight", weight.data(), per_channel, qparams));
         }
@@ -60,14 +61,7 @@ fn capture(
 }
 
 /// One row; `per_channel` values belong to each channel in turn.
-fn row(
-    cell: &str,
-    site: &str,
-    role: &str,
-    values: &[f32],
-    per_channel: usize,
-    qparams: &QParams,
-) -> SiteRow {
+fn row(cell: &str, site: &str, role: &str, values: &[f32], per_channel: usize, qparams: &QParams) -> SiteRow {
     let channel = |i: usize| i / per_channel;
     let quantized: Vec<f32> =
         values.iter().enumerate().map(|(i, v)| qparams.fake_quantize(*v, channel(i))).collect();

@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use calibench_report::terminal_summary;
-use calibench_store::{CellRecord, DatasetInfo, Machine, Manifest, ModelInfo, RunFolder, rfc3339, run_name};
+use calibench_store::{
+    CellRecord, DatasetInfo, Machine, Manifest, ModelInfo, RunFolder, rfc3339, run_name, write_atomic,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::axes::Cell;
@@ -56,10 +58,7 @@ fn start(
     let machine = Machine::detect();
     let commit = commit();
     let path = out.map_or_else(
-        || {
-            let commit = commit.as_deref().unwrap_or("nocommit");
-            PathBuf::from("reports/runs").join(run_name(SystemTime::now(), &machine.host, commit))
-        },
+        || PathBuf::from("reports/runs").join(run_name(SystemTime::now(), &machine.host, commit.as_deref())),
         std::path::Path::to_path_buf,
     );
     let folder = RunFolder::create(&path)?;
@@ -72,12 +71,18 @@ fn start(
         rustc: Some(env!("CALIBENCH_RUSTC").to_owned()),
         packages: packages(),
         isa: calibench_kernels::Isa::best().id().to_owned(),
-        seeds: plan.models().iter().map(|(_, seed)| *seed).collect::<std::collections::BTreeSet<_>>().into_iter().collect(),
+        seeds: plan
+            .models()
+            .iter()
+            .map(|(_, seed)| *seed)
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect(),
         config: serde_json::to_value(config)?,
         excluded: plan.excluded.clone(),
         ..Manifest::default()
     };
-    folder.write_plan(&plan)?;
+    plan.write(&folder)?;
     folder.write_manifest(&manifest)?;
     Ok((folder, plan, manifest))
 }
@@ -86,7 +91,7 @@ fn start(
 fn resume(dir: &std::path::Path) -> Result<(RunFolder, Plan, Manifest)> {
     let folder = RunFolder::open(dir)?;
     let manifest = folder.read_manifest()?;
-    let plan: Plan = folder.read_plan()?;
+    let plan = Plan::read(&folder)?;
     let here = Machine::detect();
     if (&here.host, &here.cpu_model) != (&manifest.machine.host, &manifest.machine.cpu_model) {
         console::note(&format!(
@@ -130,7 +135,7 @@ fn prepare_models(folder: &RunFolder, plan: &Plan, manifest: &mut Manifest) -> R
                 Some(calibration) => calibration,
                 None => {
                     let fresh = prepare::calibrate(&trained.graph, &dataset, &plan.measure, &calibrators)?;
-                    folder.write_atomic(&path, &serde_json::to_vec(&fresh)?)?;
+                    write_atomic(&path, &serde_json::to_vec(&fresh)?)?;
                     fresh
                 }
             };
@@ -146,13 +151,13 @@ fn run_cells(folder: &RunFolder, plan: &Plan) -> Result<()> {
     let bar = bar(plan.cells.len() as u64, "{bar:30} {pos}/{len} cells, {eta} left  {msg}");
     let timeout = Duration::from_secs(plan.measure.cell_timeout_seconds);
     let ids: Vec<String> = plan.cells.iter().map(Cell::id).collect();
-    let (done, warnings) = folder.read_cells(&ids)?;
+    let (done, warnings) = folder.read_cells(&ids);
     warnings.iter().for_each(|w| console::note(&format!("warning: {w}")));
     let done: BTreeMap<String, CellRecord> = done.into_iter().map(|r| (r.row.cell.clone(), r)).collect();
     for (planned, id) in plan.cells.iter().zip(&ids) {
         if !done.contains_key(id) {
             bar.set_message(id.clone());
-            match worker::run(folder.path(), id, timeout)? {
+            match worker::run(folder.root(), id, timeout)? {
                 Ending::Done => {}
                 Ending::Interrupted => break,
                 Ending::Failed(reason) => {
@@ -178,19 +183,24 @@ fn failed(planned: &Cell, plan: &Plan, reason: String) -> Result<CellRecord> {
 /// Gathers the records into tables, writes the report and says what came out.
 fn finish(folder: &RunFolder, plan: &Plan, mut manifest: Manifest) -> Result<u8> {
     let ids: Vec<String> = plan.cells.iter().map(Cell::id).collect();
-    let (records, _) = folder.read_cells(&ids)?;
+    let (records, _) = folder.read_cells(&ids);
     manifest.interrupted = interrupt::interrupted();
     manifest.finished_utc = (!manifest.interrupted).then(|| rfc3339(SystemTime::now()));
     folder.write_manifest(&manifest)?;
-    let path = folder.path().display();
+    let path = folder.root().display();
     if records.is_empty() {
         bail!("no cell was measured; go on with: calibench sweep --resume {path}");
     }
-    let tables = folder.assemble(&records)?;
+    folder.assemble(&records)?;
+    let tables = folder.load_tables()?;
     commands::write_report(folder, &manifest, &tables)?;
     console::result(&terminal_summary(&manifest, &tables, console::width()));
     let failed = tables.rows.iter().filter(|r| r.status != "ok").count();
-    console::result(&format!("\n{} of {} cells measured, {failed} failed", records.len() - failed, ids.len()));
+    console::result(&format!(
+        "\n{} of {} cells measured, {failed} failed",
+        records.len() - failed,
+        ids.len()
+    ));
     console::result(&format!("report: {path}/report.html"));
     if manifest.interrupted {
         console::note(&format!("interrupted; go on with: calibench sweep --resume {path}"));
@@ -216,14 +226,17 @@ fn dataset_info(dataset: &calibench_tasks::Dataset) -> DatasetInfo {
 /// A progress bar on stderr; nothing when stderr is not a terminal.
 fn bar(len: u64, template: &str) -> ProgressBar {
     let bar = ProgressBar::new(len);
-    bar.set_style(ProgressStyle::with_template(template).expect("templates are literals, tested by every sweep"));
+    bar.set_style(
+        ProgressStyle::with_template(template).expect("templates are literals, tested by every sweep"),
+    );
     bar
 }
 
 /// The commit of the folder the sweep is started in, shortened, `-dirty` when files differ from it.
 fn commit() -> Option<String> {
     let git = |args: &[&str]| {
-        let output = std::process::Command::new("git").args(args).output().ok().filter(|o| o.status.success())?;
+        let output =
+            std::process::Command::new("git").args(args).output().ok().filter(|o| o.status.success())?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let commit = git(&["rev-parse", "--short=7", "HEAD"]).filter(|c| !c.is_empty())?;

@@ -38,14 +38,17 @@ fn help_names_every_command_and_every_axis() {
         assert!(help.contains(command), "{help}");
     }
     let help = stdout(&run(&["sweep", "--help"]));
-    for option in ["--model", "--dtype", "--timing", "--calibrator", "--seed", "--out", "--resume", "--dry-run"] {
+    for option in
+        ["--model", "--dtype", "--timing", "--calibrator", "--seed", "--out", "--resume", "--dry-run"]
+    {
         assert!(help.contains(option), "{help}");
     }
 }
 
 #[test]
 fn every_registry_lists_as_table_and_as_json() {
-    for what in ["models", "datasets", "dtypes", "timings", "observers", "calibrators", "kernels", "metrics"] {
+    for what in ["models", "datasets", "dtypes", "timings", "observers", "calibrators", "kernels", "metrics"]
+    {
         let table = run(&["list", what]);
         assert!(table.status.success());
         let json = run(&["list", what, "--format", "json"]);
@@ -64,7 +67,13 @@ fn a_dry_run_shows_cells_float_operators_and_exclusions_and_measures_nothing() {
     let out = out("dry");
     let output = run(&["sweep", "--dtype", "int8", "--dry-run", "--out", &out]);
     let text = stdout(&output);
-    for part in ["cells:", "digits-vit/int8/static/entropy/per-channel/affine/", "Softmax", "left out:", "needs ranges"] {
+    for part in [
+        "cells:",
+        "digits-vit/int8/static/entropy/per-channel/affine/",
+        "Softmax",
+        "left out:",
+        "needs ranges",
+    ] {
         assert!(text.contains(part) || text.contains("need ranges"), "`{part}` is not in: {text}");
     }
     assert!(!Path::new(&out).exists());
@@ -89,7 +98,10 @@ fn completions_are_written_for_common_shells() {
 
 #[test]
 fn an_unknown_model_names_the_nearest() {
-    refuses(&["sweep", "--model", "digits-cn", "--out", &out("model")], &["digits-cn", "did you mean `digits-cnn`?"]);
+    refuses(
+        &["sweep", "--model", "digits-cn", "--out", &out("model")],
+        &["digits-cn", "did you mean `digits-cnn`?"],
+    );
 }
 
 #[test]
@@ -133,7 +145,10 @@ fn a_truncated_dataset_is_refused() {
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     let dataset = dir.display().to_string();
-    refuses(&["sweep", "--model", "digits-mlp", "--dataset", &dataset, "--out", &out("truncated-out")], &["digits.parquet", "sha256"]);
+    refuses(
+        &["sweep", "--model", "digits-mlp", "--dataset", &dataset, "--out", &out("truncated-out")],
+        &["digits.parquet", "sha256"],
+    );
 }
 
 #[test]
@@ -144,10 +159,16 @@ fn a_dataset_whose_hash_differs_is_refused() {
     let line = text.lines().find(|l| l.starts_with("sha256")).unwrap();
     std::fs::write(&path, text.replace(line, &format!("sha256 = \"{}\"", "0".repeat(64)))).unwrap();
     let dataset = dir.display().to_string();
-    refuses(&["sweep", "--model", "digits-mlp", "--dataset", &dataset, "--out", &out("hash-out")], &["sha256", "0000"]);
+    refuses(
+        &["sweep", "--model", "digits-mlp", "--dataset", &dataset, "--out", &out("hash-out")],
+        &["sha256", "0000"],
+    );
 }
 
 #[test]
 fn a_missing_dataset_folder_is_named() {
-    refuses(&["sweep", "--model", "digits-mlp", "--dataset", "no/such/folder", "--out", &out("missing-out")], &["no/such/folder"]);
+    refuses(
+        &["sweep", "--model", "digits-mlp", "--dataset", "no/such/folder", "--out", &out("missing-out")],
+        &["no/such/folder"],
+    );
 }

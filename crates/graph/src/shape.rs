@@ -50,7 +50,8 @@ pub fn infer(node: &str, op: &Op, inputs: &[&[Dim]], params: &[&Tensor]) -> Resu
     let bad = |what: &str| error(format!("{what}; input {x:?}, parameters {shapes:?}"));
     match op {
         Op::Linear => {
-            let (&[out, inner], rest) = (shapes.first().copied().unwrap_or(&[]), shapes.get(1..).unwrap_or(&[]))
+            let (&[out, inner], rest) =
+                (shapes.first().copied().unwrap_or(&[]), shapes.get(1..).unwrap_or(&[]))
             else {
                 return Err(bad("weight must be [out, in]"));
             };
@@ -78,7 +79,8 @@ pub fn infer(node: &str, op: &Op, inputs: &[&[Dim]], params: &[&Tensor]) -> Resu
                 let reach = c.dilation * (kernel - 1) + 1;
                 (len + 2 * c.padding >= reach).then(|| (len + 2 * c.padding - reach) / c.stride + 1)
             };
-            let (oh, ow) = size(h, kh).zip(size(w, kw)).ok_or_else(|| bad("kernel is larger than the input"))?;
+            let (oh, ow) =
+                size(h, kh).zip(size(w, kw)).ok_or_else(|| bad("kernel is larger than the input"))?;
             Ok(vec![n, Dim::Fixed(out), Dim::Fixed(oh), Dim::Fixed(ow)])
         }
         Op::BatchNorm2d { .. } => {
@@ -121,7 +123,10 @@ pub fn infer(node: &str, op: &Op, inputs: &[&[Dim]], params: &[&Tensor]) -> Resu
             let mut sorted = axes.clone();
             sorted.sort_unstable();
             if sorted != (0..x.len()).collect::<Vec<_>>() || axes.first() != Some(&0) {
-                return Err(error(format!("{axes:?} is not a permutation of {} axes that keeps axis 0", x.len())));
+                return Err(error(format!(
+                    "{axes:?} is not a permutation of {} axes that keeps axis 0",
+                    x.len()
+                )));
             }
             Ok(axes.iter().map(|a| x[*a]).collect())
         }

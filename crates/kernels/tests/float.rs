@@ -231,4 +231,3 @@ fn weight_only_keeps_its_size() {
     assert_eq!(weights(1, 6, 10, &mut rng).bytes(), 60 + 24);
     assert_eq!(weights(2, 6, 10, &mut rng).bytes(), 120);
 }
-

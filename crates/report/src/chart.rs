@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use plotters::coord::Shift;
-use plotters::coord::combinators::WithKeyPoints;
-use plotters::coord::types::RangedCoordf64;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -15,11 +14,7 @@ pub(crate) type DrawError = DrawingAreaErrorKind<std::io::Error>;
 /// The whole picture, addressed in pixels.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// A chart whose ticks are given by hand.
-pub(crate) type Chart<'a, 'b> = ChartContext<
-    'a,
-    SVGBackend<'b>,
-    Cartesian2d<WithKeyPoints<RangedCoordf64>, WithKeyPoints<RangedCoordf64>>,
->;
+pub(crate) type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Ticked, Ticked>>;
 /// A position in pixels.
 pub(crate) type Pixel = (i32, i32);
 
@@ -110,6 +105,39 @@ pub(crate) struct Axis {
     pub format: fn(f64) -> String,
 }
 
+/// A linear coordinate with ticks given by hand, which plotters' own does not offer for `f64`.
+pub(crate) struct Ticked {
+    range: Range<f64>,
+    ticks: Vec<f64>,
+}
+
+impl Ticked {
+    fn new(axis: &Axis) -> Self {
+        let Range { start, end } = axis.range;
+        let slack = (end - start) * 1e-9;
+        let inside = |t: &f64| *t >= start - slack && *t <= end + slack;
+        Self { range: start..end, ticks: axis.ticks.iter().copied().filter(inside).collect() }
+    }
+}
+
+impl Ranged for Ticked {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        let share = (value - self.range.start) / (self.range.end - self.range.start);
+        from + (share * f64::from(to - from)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if hint.weight().allow_light_points() { Vec::new() } else { self.ticks.clone() }
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.range.clone()
+    }
+}
+
 /// The data area: pixels left free on each side of it.
 pub(crate) struct Margins {
     pub left: u32,
@@ -133,10 +161,7 @@ pub(crate) fn frame<'a, 'b>(
         .margin_top(margins.top)
         .x_label_area_size(label_x)
         .y_label_area_size(label_y)
-        .build_cartesian_2d(
-            x.range.clone().with_key_points(inside(x)),
-            y.range.clone().with_key_points(inside(y)),
-        )?;
+        .build_cartesian_2d(Ticked::new(x), Ticked::new(y))?;
     chart
         .configure_mesh()
         .bold_line_style(GRID)
@@ -150,15 +175,6 @@ pub(crate) fn frame<'a, 'b>(
         .y_desc(y.title.as_str())
         .draw()?;
     Ok(chart)
-}
-
-fn inside(axis: &Axis) -> Vec<f64> {
-    let slack = (axis.range.end - axis.range.start) * 1e-9;
-    axis.ticks
-        .iter()
-        .copied()
-        .filter(|t| *t >= axis.range.start - slack && *t <= axis.range.end + slack)
-        .collect()
 }
 
 /// About `count` round numbers (1, 2 or 5 times a power of ten) that lie in the range.
@@ -244,7 +260,9 @@ fn write_styled(
     let style = TextStyle::from(("sans-serif", size, font).into_font())
         .color(&colour)
         .pos(Pos::new(horizontal, VPos::Center));
-    area.draw_text(text, &style, at)
+    // plotters escapes markup, but passes on control characters, which XML forbids.
+    let clean: String = text.chars().filter(|c| !c.is_control()).collect();
+    area.draw_text(&clean, &style, at)
 }
 
 /// The shape of a point: a second way, beside colour, to tell series apart.
@@ -260,14 +278,8 @@ pub(crate) enum Marker {
 
 impl Marker {
     /// All shapes, in the order in which series take them.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Circle,
-        Self::Square,
-        Self::TriangleUp,
-        Self::Diamond,
-        Self::TriangleDown,
-        Self::Star,
-    ];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Circle, Self::Square, Self::TriangleUp, Self::Diamond, Self::TriangleDown, Self::Star];
 
     /// Colour and shape of the `i`-th series: unique for as long as there are fewer than 42.
     pub(crate) fn series(i: usize) -> (RGBColor, Self) {
@@ -333,8 +345,20 @@ pub(crate) fn dashed(
     to: Pixel,
     style: impl Into<ShapeStyle>,
 ) -> Result<(), DrawError> {
+    const PERIOD: f64 = 10.0;
+    const DASH: f64 = 6.0;
     let style = style.into();
-    area.draw(&DashedPathElement::new([from, to], 6, 4, style))
+    let (dx, dy) = (f64::from(to.0 - from.0), f64::from(to.1 - from.1));
+    let length = dx.hypot(dy);
+    let at = |distance: f64| {
+        let share = (distance / length).min(1.0);
+        (from.0 + (dx * share).round() as i32, from.1 + (dy * share).round() as i32)
+    };
+    for i in 0..(length / PERIOD).ceil() as u32 {
+        let start = f64::from(i) * PERIOD;
+        line(area, vec![at(start), at(start + DASH)], style)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Rows to SVG, HTML and Markdown. The only user of plotters.
 //!
 //! [`write_report`] turns the tables of a run into `plots/*.svg`, `summary.md` and `report.html`;
-//! [`terminal_summary`] is what the terminal shows at the end of a sweep; [`recommend`] chooses a
+//! [`terminal_summary`] is what the terminal shows at the end of a sweep; [`recommend()`] chooses a
 //! configuration and says why. Output depends on its input only: the same tables give the same bytes.
 
 mod chart;

@@ -6,15 +6,11 @@
 /// at least one of the two strictly better. Of equal points the first stays. Points with a value
 /// that is not finite are never on the front.
 pub(crate) fn front(points: &[(f64, f64)]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..points.len())
-        .filter(|&i| points[i].0.is_finite() && points[i].1.is_finite())
-        .collect();
+    let mut order: Vec<usize> =
+        (0..points.len()).filter(|&i| points[i].0.is_finite() && points[i].1.is_finite()).collect();
     order.sort_by(|&a, &b| {
         let ((cost_a, gain_a), (cost_b, gain_b)) = (points[a], points[b]);
-        cost_a
-            .total_cmp(&cost_b)
-            .then(gain_b.total_cmp(&gain_a))
-            .then(a.cmp(&b))
+        cost_a.total_cmp(&cost_b).then(gain_b.total_cmp(&gain_a)).then(a.cmp(&b))
     });
     let mut best = f64::NEG_INFINITY;
     order.retain(|&i| {
@@ -46,14 +42,11 @@ mod tests {
 
     #[test]
     fn nobody_on_the_front_is_beaten_and_everybody_else_is() {
-        let points: Vec<(f64, f64)> = (0..97u32)
-            .map(|i| (f64::from(i * 37 % 97), f64::from(i * i % 89)))
-            .collect();
+        let points: Vec<(f64, f64)> =
+            (0..97u32).map(|i| (f64::from(i * 37 % 97), f64::from(i * i % 89))).collect();
         let on = front(&points);
         for (i, &(cost, gain)) in points.iter().enumerate() {
-            let beaten = points
-                .iter()
-                .any(|&(c, g)| c <= cost && g >= gain && (c < cost || g > gain));
+            let beaten = points.iter().any(|&(c, g)| c <= cost && g >= gain && (c < cost || g > gain));
             assert_eq!(beaten, !on.contains(&i), "point {i}");
         }
     }

@@ -57,21 +57,12 @@ pub struct Recommendation {
 /// as faster. With one test set and many cells the winner is picked among noisy estimates, so its
 /// measured advantage is optimistic.
 #[must_use]
-pub fn recommend(
-    model: &str,
-    rows: &[Row],
-    latency: &[LatencyRow],
-    max_drop_points: f64,
-) -> Recommendation {
+pub fn recommend(model: &str, rows: &[Row], latency: &[LatencyRow], max_drop_points: f64) -> Recommendation {
     let view = ModelView::new(model, rows, latency);
     recommend_for(&view, &CellNames::new(rows), max_drop_points)
 }
 
-pub(crate) fn recommend_for(
-    view: &ModelView<'_>,
-    names: &CellNames,
-    max_drop_points: f64,
-) -> Recommendation {
+pub(crate) fn recommend_for(view: &ModelView<'_>, names: &CellNames, max_drop_points: f64) -> Recommendation {
     let Some(reference) = view.references().find(|r| finite(r.top1).is_some()) else {
         return no_reference(view);
     };
@@ -83,12 +74,7 @@ pub(crate) fn recommend_for(
         .filter(|(_, latency)| latency.ratio_high < 1.0)
         .min_by(|(a, la), (b, lb)| la.ratio.total_cmp(&lb.ratio).then_with(|| tie(view, a, b)));
     if let Some((row, _)) = faster {
-        let sentence = format!(
-            "{}: choose {}: {}.",
-            view.name,
-            names.name(row),
-            evidence(view, row)
-        );
+        let sentence = format!("{}: choose {}: {}.", view.name, names.name(row), evidence(view, row));
         return chosen(view, names, Choice::Faster, row, sentence);
     }
 
@@ -131,10 +117,7 @@ pub(crate) fn qualifying<'a>(view: &ModelView<'a>, max_drop_points: f64) -> Vec<
 fn tie(view: &ModelView<'_>, a: &Row, b: &Row) -> Ordering {
     let ratio = |row| view.latency(row).map_or(f64::INFINITY, |l| l.ratio);
     let top1 = |row: &Row| finite(row.top1).unwrap_or(f64::NEG_INFINITY);
-    ratio(a)
-        .total_cmp(&ratio(b))
-        .then_with(|| top1(b).total_cmp(&top1(a)))
-        .then_with(|| a.cell.cmp(&b.cell))
+    ratio(a).total_cmp(&ratio(b)).then_with(|| top1(b).total_cmp(&top1(a))).then_with(|| a.cell.cmp(&b.cell))
 }
 
 fn chosen(
@@ -209,11 +192,7 @@ fn evidence(view: &ModelView<'_>, row: &Row) -> String {
 fn accuracy(view: &ModelView<'_>, row: &Row) -> String {
     let top1 = text::or_missing(row.top1, text::percent);
     let interval = match (finite(row.top1_low), finite(row.top1_high)) {
-        (Some(low), Some(high)) => format!(
-            " [{}, {}]",
-            text::percent_bare(low),
-            text::percent_bare(high)
-        ),
+        (Some(low), Some(high)) => format!(" [{}, {}]", text::percent_bare(low), text::percent_bare(high)),
         _ => String::new(),
     };
     let reference = view.reference(row).and_then(|r| finite(r.top1));
@@ -232,11 +211,7 @@ fn accuracy(view: &ModelView<'_>, row: &Row) -> String {
 }
 
 fn interval(latency: &LatencyRow) -> String {
-    format!(
-        "[{}, {}]",
-        text::ratio_bare(latency.ratio_low),
-        text::ratio_bare(latency.ratio_high)
-    )
+    format!("[{}, {}]", text::ratio_bare(latency.ratio_low), text::ratio_bare(latency.ratio_high))
 }
 
 /// What the same configuration lost with the run's other seeds: one seed may be luck.
@@ -250,11 +225,7 @@ fn other_seeds(view: &ModelView<'_>, row: &Row) -> Option<String> {
         .map(|d| d * 100.0)
         .collect();
     let worst = drops.iter().copied().reduce(f64::max)?;
-    let worst = if worst < 0.05 {
-        "no loss".to_owned()
-    } else {
-        format!("at most {worst:.1} points lost")
-    };
+    let worst = if worst < 0.05 { "no loss".to_owned() } else { format!("at most {worst:.1} points lost") };
     let seeds = text::count_of(drops.len(), "other seed");
     Some(format!("with {seeds}: {worst}"))
 }
@@ -304,10 +275,9 @@ fn nothing_qualifies(view: &ModelView<'_>, names: &CellNames, max_drop_points: f
             names.name(row),
             drop * 100.0
         ),
-        None if failed > 0 => format!(
-            "no other configuration has an accuracy ({} failed)",
-            text::count_of(failed, "cell")
-        ),
+        None if failed > 0 => {
+            format!("no other configuration has an accuracy ({} failed)", text::count_of(failed, "cell"))
+        }
         None => "no other configuration was measured".to_owned(),
     }
 }

@@ -42,27 +42,12 @@ pub(crate) fn models(tables: &Tables) -> Vec<ModelView<'_>> {
 impl<'a> ModelView<'a> {
     pub(crate) fn new(name: &'a str, rows: &'a [Row], latency: &'a [LatencyRow]) -> Self {
         let rows: Vec<&Row> = rows.iter().filter(|row| row.model == name).collect();
-        let finished: std::collections::BTreeSet<&str> = rows
-            .iter()
-            .filter(|row| is_ok(row))
-            .map(|row| row.cell.as_str())
-            .collect();
-        let usable = || {
-            latency
-                .iter()
-                .filter(|l| finished.contains(l.cell.as_str()) && is_usable(l))
-        };
+        let finished: std::collections::BTreeSet<&str> =
+            rows.iter().filter(|row| is_ok(row)).map(|row| row.cell.as_str()).collect();
+        let usable = || latency.iter().filter(|l| finished.contains(l.cell.as_str()) && is_usable(l));
         let batch = usable().map(|l| l.batch).min();
-        let latency = usable()
-            .filter(|l| Some(l.batch) == batch)
-            .map(|l| (l.cell.as_str(), l))
-            .collect();
-        Self {
-            name,
-            rows,
-            batch,
-            latency,
-        }
+        let latency = usable().filter(|l| Some(l.batch) == batch).map(|l| (l.cell.as_str(), l)).collect();
+        Self { name, rows, batch, latency }
     }
 
     /// Cells that finished, the fp32 references included.
@@ -88,9 +73,7 @@ impl<'a> ModelView<'a> {
     /// The fp32 cell that `row` is compared with: the same seed, and the same threads if there is one.
     pub(crate) fn reference(&self, row: &Row) -> Option<&'a Row> {
         let same_seed = || self.references().filter(|r| r.seed == row.seed);
-        same_seed()
-            .find(|r| r.threads == row.threads)
-            .or_else(|| same_seed().next())
+        same_seed().find(|r| r.threads == row.threads).or_else(|| same_seed().next())
     }
 
     /// fp32 top-1 minus this cell's, as a share: positive where accuracy was lost.
@@ -125,9 +108,7 @@ pub(crate) fn reason(row: &Row) -> &str {
 }
 
 fn is_usable(latency: &LatencyRow) -> bool {
-    [latency.ratio, latency.ratio_low, latency.ratio_high]
-        .iter()
-        .all(|v| v.is_finite() && *v > 0.0)
+    [latency.ratio, latency.ratio_low, latency.ratio_high].iter().all(|v| v.is_finite() && *v > 0.0)
 }
 
 /// Names cells by their configuration plus those of seed, threads and ISA that vary in the run.
@@ -148,7 +129,17 @@ impl CellNames {
 
     /// `int8 static mse per-channel affine`, with `seed 2` and so on where those vary.
     pub(crate) fn name(&self, row: &Row) -> String {
-        let mut name = text::configuration(row);
+        text::configuration(row) + &self.varying(row)
+    }
+
+    /// The name in two parts: `int8 static mse, seed 2` and `per-channel affine`.
+    pub(crate) fn parts(&self, row: &Row) -> (String, String) {
+        let (method, parameters) = text::configuration_parts(row);
+        (method + &self.varying(row), parameters)
+    }
+
+    fn varying(&self, row: &Row) -> String {
+        let mut name = String::new();
         if self.seed {
             name.push_str(&format!(", seed {}", row.seed));
         }
@@ -167,10 +158,7 @@ fn varies<K: PartialEq>(rows: &[Row], key: impl Fn(&Row) -> K) -> bool {
 }
 
 /// The distinct values in first-seen order, those in `known` first and in its order.
-pub(crate) fn in_known_order<'a>(
-    values: impl Iterator<Item = &'a str>,
-    known: &[&str],
-) -> Vec<&'a str> {
+pub(crate) fn in_known_order<'a>(values: impl Iterator<Item = &'a str>, known: &[&str]) -> Vec<&'a str> {
     let mut distinct: Vec<&str> = Vec::new();
     for value in values {
         if !distinct.contains(&value) {

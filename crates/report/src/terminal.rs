@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use calibench_store::{Manifest, Row, Tables};
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use crate::recommend::{DEFAULT_MAX_DROP_POINTS, Recommendation, qualifying, recommend_for};
 use crate::select::{CellNames, ModelView, models, reason};
@@ -12,6 +12,9 @@ use crate::text::{self, MISSING, finite};
 
 /// Cells shown per model, the reference aside.
 const BEST: usize = 8;
+/// Horizontal rules only: columns are told apart by space.
+const RULE: LineStyle = LineStyle::new('─', '─', '─', '─');
+const STYLE: TableStyle = TableStyle::new().top_border(RULE).header_separator(RULE).bottom_border(RULE);
 /// Failed cells named before the rest is only counted.
 const FAILED: usize = 10;
 
@@ -51,26 +54,18 @@ fn heading(view: &ModelView<'_>) -> String {
     format!("{}  ({cells}{failed}; {samples} test samples)", view.name)
 }
 
-fn table(
-    view: &ModelView<'_>,
-    names: &CellNames,
-    recommendation: &Recommendation,
-    width: u16,
-) -> Table {
+fn table(view: &ModelView<'_>, names: &CellNames, recommendation: &Recommendation, width: u16) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(comfy_table::TableStyle::utf8_horizontal())
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width.max(40));
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic).set_width(width.max(40));
     let batch = view.batch.map_or_else(|| "latency".to_owned(), |b| format!("latency, batch {b}"));
     table.set_header(vec![
         "".to_owned(),
         "configuration".to_owned(),
         "top-1 ±".to_owned(),
-        "drop, points".to_owned(),
+        "drop, pt".to_owned(),
         batch,
         "weights".to_owned(),
-        "same as fp32".to_owned(),
+        "agree".to_owned(),
     ]);
     let references = view.references();
     for row in references.chain(best(view, recommendation)) {
@@ -84,6 +79,9 @@ fn table(
             text::or_missing(view.weight_ratio(row), text::ratio),
             text::or_missing(row.agreement_fp32, text::percent),
         ]);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
     }
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);

@@ -52,12 +52,6 @@ pub(crate) fn ratio_bare(value: f64) -> String {
     }
 }
 
-/// A ratio on an axis: no digits beyond what it needs.
-pub(crate) fn ratio_bare_short(value: f64) -> String {
-    let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 /// A number of bytes in binary units: `12.3 KiB`.
 pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
@@ -70,11 +64,7 @@ pub(crate) fn bytes(count: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    if value >= 99.95 {
-        format!("{value:.0} {}", UNITS[unit])
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
-    }
+    if value >= 99.95 { format!("{value:.0} {}", UNITS[unit]) } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
 /// A duration in seconds with a fitting unit: `820 µs`, `12.4 ms`, `3.1 s`.
@@ -102,6 +92,19 @@ pub(crate) fn significant(value: f64, digits: i32) -> String {
     minus(&format!("{value:.decimals$}"))
 }
 
+/// A tick's number: no digits beyond what it needs.
+pub(crate) fn plain(value: f64) -> String {
+    if value.abs() < 1e-12 {
+        return "0".to_owned();
+    }
+    let text = significant(value, 6);
+    if text.contains('.') && !text.contains('e') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
 /// A whole number with thin groups of three: `12 345`.
 pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
@@ -122,16 +125,11 @@ pub(crate) fn count_of(count: usize, noun: &str) -> String {
 }
 
 fn minus(text: &str) -> String {
-    text.strip_prefix('-')
-        .map_or_else(|| text.to_owned(), |rest| format!("−{rest}"))
+    text.strip_prefix('-').map_or_else(|| text.to_owned(), |rest| format!("−{rest}"))
 }
 
 fn without_minus_zero(value: f64, decimals: i32) -> f64 {
-    if value.abs() < 0.5 * 10f64.powi(-decimals) {
-        0.0
-    } else {
-        value
-    }
+    if value.abs() < 0.5 * 10f64.powi(-decimals) { 0.0 } else { value }
 }
 
 /// Escapes text for HTML and SVG, attributes included; control characters, which XML forbids, go.
@@ -204,22 +202,18 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
 
 /// The configuration of a cell without model, seed and threads: `int8 static mse per-channel affine`.
 pub(crate) fn configuration(row: &Row) -> String {
-    let parts = [
-        row.dtype.as_str(),
-        &row.timing,
-        &row.calibrator,
-        &row.granularity,
-        &row.symmetry,
-    ];
-    let named: Vec<&str> = parts
-        .into_iter()
-        .filter(|part| !part.is_empty() && *part != "none")
-        .collect();
-    if named.is_empty() {
-        row.cell.clone()
-    } else {
-        named.join(" ")
-    }
+    let (method, parameters) = configuration_parts(row);
+    let name = format!("{method} {parameters}");
+    if name.trim().is_empty() { row.cell.clone() } else { name.trim().to_owned() }
+}
+
+/// The configuration in two parts: `int8 static mse` and `per-channel affine`.
+pub(crate) fn configuration_parts(row: &Row) -> (String, String) {
+    let join = |parts: &[&str]| {
+        let named = parts.iter().filter(|part| !part.is_empty() && **part != "none");
+        named.copied().collect::<Vec<_>>().join(" ")
+    };
+    (join(&[&row.dtype, &row.timing, &row.calibrator]), join(&[&row.granularity, &row.symmetry]))
 }
 
 #[cfg(test)]
@@ -238,6 +232,7 @@ mod tests {
         assert_eq!(bytes(1_048_575), "1.0 MiB");
         assert_eq!(seconds(0.0124), "12.4 ms");
         assert_eq!(significant(-3.2149, 3), "−3.21");
+        assert_eq!([0.0, -2.5, 10.0, 100_000.0].map(plain), ["0", "−2.5", "10", "100000"]);
         assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
     }
 
@@ -249,10 +244,7 @@ mod tests {
 
     #[test]
     fn escaping_leaves_no_markup() {
-        assert_eq!(
-            escape("<b a=\"1\">&'\u{7}\n"),
-            "&lt;b a=&quot;1&quot;&gt;&amp;&#39; "
-        );
+        assert_eq!(escape("<b a=\"1\">&'\u{7}\n"), "&lt;b a=&quot;1&quot;&gt;&amp;&#39; ");
         assert_eq!(markdown("a|b\n<i>_x_"), "a\\|b &lt;i&gt;\\_x\\_");
         assert_eq!(file_stem("../a b/é"), "_a_b__");
     }

@@ -32,8 +32,8 @@ pub enum ReportError {
         /// What plotters says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The plots folder could not be made.
-    #[error("cannot make the folder {path}: {source}; check that the run folder is writable")]
+    /// The plots folder could not be made or cleared of an earlier report's plots.
+    #[error("cannot prepare the folder {path}: {source}; check that the run folder is writable")]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -93,48 +93,35 @@ pub fn write_report(
 ) -> Result<ReportPaths, ReportError> {
     let views = models(tables);
     let names = CellNames::new(&tables.rows);
-    let recommendations = views
-        .iter()
-        .map(|view| recommend_for(view, &names, DEFAULT_MAX_DROP_POINTS))
-        .collect();
+    let recommendations =
+        views.iter().map(|view| recommend_for(view, &names, DEFAULT_MAX_DROP_POINTS)).collect();
     let plots = draw_all(&views, &names, tables, histograms)?;
-    let report = Report {
-        manifest,
-        tables,
-        views,
-        names,
-        recommendations,
-        plots,
-    };
+    let report = Report { manifest, tables, views, names, recommendations, plots };
 
     let plots_dir = folder.plots_dir();
-    fresh_folder(&plots_dir)?;
+    fs::create_dir_all(&plots_dir)
+        .map_err(|source| ReportError::Folder { path: plots_dir.clone(), source })?;
     let mut paths = Vec::with_capacity(report.plots.len());
     for plot in &report.plots {
         let path = plots_dir.join(&plot.file);
         write_atomic(&path, plot.svg.as_bytes())?;
         paths.push(path);
     }
+    remove_others(&plots_dir, &report.plots)?;
     write_atomic(&folder.summary_path(), markdown::summary(&report).as_bytes())?;
     write_atomic(&folder.report_path(), html::page(&report).as_bytes())?;
-    Ok(ReportPaths {
-        summary: folder.summary_path(),
-        html: folder.report_path(),
-        plots: paths,
-    })
+    Ok(ReportPaths { summary: folder.summary_path(), html: folder.report_path(), plots: paths })
 }
 
-/// Makes the plots folder and removes the SVG files of an earlier report from it.
-fn fresh_folder(path: &Path) -> Result<(), ReportError> {
-    let failed = |source| ReportError::Folder {
-        path: path.to_owned(),
-        source,
-    };
-    fs::create_dir_all(path).map_err(failed)?;
-    for entry in fs::read_dir(path).map_err(failed)? {
-        let file = entry.map_err(failed)?.path();
-        if file.extension().is_some_and(|e| e == "svg") && file.is_file() {
-            fs::remove_file(&file).map_err(failed)?;
+/// Removes the SVG files of an earlier report that this one does not have.
+fn remove_others(folder: &Path, plots: &[Plot]) -> Result<(), ReportError> {
+    let failed = |source| ReportError::Folder { path: folder.to_owned(), source };
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let is_svg = Path::new(&name).extension().is_some_and(|e| e == "svg");
+        if is_svg && !plots.iter().any(|p| name == *p.file) {
+            fs::remove_file(entry.path()).map_err(failed)?;
         }
     }
     Ok(())
@@ -178,17 +165,9 @@ impl Plots {
         svg: Result<Option<String>, DrawError>,
     ) -> Result<(), ReportError> {
         let file = self.free_name(stem);
-        let svg = svg.map_err(|source| ReportError::Draw {
-            plot: file.clone(),
-            source: Box::new(source),
-        })?;
+        let svg = svg.map_err(|source| ReportError::Draw { plot: file.clone(), source: Box::new(source) })?;
         if let Some(svg) = svg {
-            self.0.push(Plot {
-                file,
-                model: model.to_owned(),
-                kind,
-                svg,
-            });
+            self.0.push(Plot { file, model: model.to_owned(), kind, svg });
         }
         Ok(())
     }

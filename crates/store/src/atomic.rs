@@ -1,13 +1,12 @@
 //! Writing a file so that a reader sees the old one or the new one, never half of one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use tempfile::{Builder, NamedTempFile};
 
 use crate::error::StoreError;
-
-static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Writes `bytes` to `path`: a temporary file in the same folder, flushed to the disk, then renamed.
 ///
@@ -17,25 +16,41 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 ///
 /// [`StoreError::Io`] with the path and the step that failed.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let unique = NEXT.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_file_name(format!(".{name}.{}.{unique}.tmp", std::process::id()));
-    let written = write_synced(&temporary, bytes)
-        .map_err(StoreError::io(path, "write"))
-        .and_then(|()| fs::rename(&temporary, path).map_err(StoreError::io(path, "replace")));
-    if written.is_err() {
-        // The first error is the one to report; a leftover is harmless.
-        let _ = fs::remove_file(&temporary);
-        return written;
-    }
+    let temporary = write_synced(path, bytes).map_err(StoreError::io(path, "write"))?;
+    temporary.persist(path).map_err(|failed| StoreError::io(path, "replace")(failed.error))?;
     sync_folder(path);
     Ok(())
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+/// The temporary file next to `path`, whole and on the disk; dropping it deletes it.
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!(".{name}.");
+    let mut builder = Builder::new();
+    builder.prefix(&prefix).suffix(".tmp");
+    if let Some(permissions) = ordinary_permissions() {
+        builder.permissions(permissions);
+    }
+    let mut file = builder.tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Those of any new file, before the umask; a temporary file would be readable by its owner only.
+#[cfg(unix)]
+fn ordinary_permissions() -> Option<Permissions> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(Permissions::from_mode(0o666))
+}
+
+#[cfg(not(unix))]
+fn ordinary_permissions() -> Option<Permissions> {
+    None
 }
 
 /// Makes the rename itself durable. Some filesystems refuse to sync a folder; the file is whole all the same.
@@ -48,6 +63,7 @@ fn sync_folder(path: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn replaces_and_leaves_nothing_behind() {
@@ -57,6 +73,18 @@ mod tests {
         write_atomic(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_is_as_readable_as_any_other() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, plain) = (folder.path().join("ours"), folder.path().join("plain"));
+        write_atomic(&ours, b"x").unwrap();
+        fs::write(&plain, b"x").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
     }
 
     #[test]

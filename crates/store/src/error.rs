@@ -48,7 +48,7 @@ pub enum StoreError {
     },
     /// A Parquet file cannot be decoded.
     #[error(
-        "{path}: this is not a readable Parquet file ({detail}); it is probably truncated: delete it and write it again",
+        "{path}: this is not a readable Parquet file ({detail}); it is probably truncated or damaged: delete it and write it again",
         path = path.display()
     )]
     Corrupt {

@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
 
 use crate::atomic::write_atomic;
 use crate::error::StoreError;
-use crate::parquet::{decode, encode};
+use crate::parquet::{decode_sealed, encode};
 use crate::record::{Record, read_field, record};
 use crate::row::{LatencyRow, OutcomeRow, Row, SiteRow};
 
@@ -104,11 +104,11 @@ pub fn encode_table<R: Record>(rows: &[R], origin: &Path) -> Result<Vec<u8>, Sto
 ///
 /// # Errors
 ///
-/// [`StoreError::Corrupt`] for a damaged file, [`StoreError::SchemaVersion`] for another version,
+/// [`StoreError::Corrupt`] for a damaged file or one that another program wrote, [`StoreError::SchemaVersion`] for another version,
 /// [`StoreError::Column`] for a missing column or another type, [`StoreError::Null`] for a null in a column
 /// that has none.
 pub fn decode_table<R: Record>(bytes: &[u8], origin: &Path) -> Result<Vec<R>, StoreError> {
-    let frame = decode(bytes, origin)?;
+    let frame = decode_sealed(bytes, origin)?;
     let versions: Vec<u32> = read_field(&frame, SCHEMA_VERSION_COLUMN, origin)?;
     if let Some(&got) = versions.iter().find(|&&version| version != SCHEMA_VERSION) {
         return Err(StoreError::SchemaVersion { path: origin.to_path_buf(), expected: SCHEMA_VERSION, got });
@@ -141,7 +141,7 @@ mod tests {
     fn altered(change: impl Fn(&mut DataFrame)) -> String {
         let origin = Path::new("outcomes.parquet");
         let row = OutcomeRow { cell: "a".into(), sample: 0, label: 0, predicted: None };
-        let mut frame = decode(&encode_table(&[row], origin).unwrap(), origin).unwrap();
+        let mut frame = decode_sealed(&encode_table(&[row], origin).unwrap(), origin).unwrap();
         change(&mut frame);
         decode_table::<OutcomeRow>(&encode(frame, origin).unwrap(), origin).unwrap_err().to_string()
     }

@@ -13,6 +13,7 @@ mod parquet;
 pub mod record;
 pub mod row;
 pub mod run;
+mod seal;
 pub mod table;
 pub mod time;
 

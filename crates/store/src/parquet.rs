@@ -5,11 +5,14 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use polars::prelude::{DataFrame, ParquetCompression, ParquetReader, ParquetWriter, SerReader};
+use polars::prelude::{
+    DataFrame, KeyValueMetadata, ParquetCompression, ParquetReader, ParquetWriter, SerReader,
+};
 
 use crate::error::StoreError;
+use crate::seal::{self, Seal};
 
-/// Encodes a frame: zstd, one thread, no timestamps, so the same frame gives the same bytes.
+/// Encodes a frame, sealed: zstd, one thread, no timestamps, so the same frame gives the same bytes.
 ///
 /// # Errors
 ///
@@ -19,12 +22,17 @@ pub(crate) fn encode(mut frame: DataFrame, origin: &Path) -> Result<Vec<u8>, Sto
     ParquetWriter::new(&mut bytes)
         .with_compression(ParquetCompression::Zstd(None))
         .set_parallel(false)
+        .with_key_value_metadata(Some(KeyValueMetadata::from_static(vec![(
+            seal::KEY.to_owned(),
+            seal::BLANK.to_owned(),
+        )])))
         .finish(&mut frame)
         .map_err(|error| StoreError::Encode { path: origin.to_path_buf(), detail: error.to_string() })?;
+    seal::seal(&mut bytes);
     Ok(bytes)
 }
 
-/// Decodes a frame.
+/// Decodes a frame, after checking its seal; one without a seal is decoded on trust.
 ///
 /// The decoder panics on some damaged files and on types that this build leaves out; a damaged result file is
 /// an everyday event after a crash, so its panic becomes an error here.
@@ -38,6 +46,9 @@ pub(crate) fn decode(bytes: &[u8], origin: &Path) -> Result<DataFrame, StoreErro
     if bytes.len() < 12 || !bytes.starts_with(b"PAR1") || !bytes.ends_with(b"PAR1") {
         return Err(corrupt(format!("{} bytes without the Parquet marks", bytes.len())));
     }
+    if seal::check(bytes) == Seal::Broken {
+        return Err(corrupt("its checksum does not match".to_owned()));
+    }
     let owned = bytes.to_vec();
     let decoded =
         catch_unwind(AssertUnwindSafe(|| ParquetReader::new(Cursor::new(owned)).set_rechunk(true).finish()));
@@ -46,6 +57,19 @@ pub(crate) fn decode(bytes: &[u8], origin: &Path) -> Result<DataFrame, StoreErro
         Ok(Err(error)) => Err(corrupt(error.to_string())),
         Err(panic) => Err(corrupt(panic_text(panic.as_ref()))),
     }
+}
+
+/// Decodes a frame that was written here, so that a damaged byte anywhere is an error.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] with `origin` as the path.
+pub(crate) fn decode_sealed(bytes: &[u8], origin: &Path) -> Result<DataFrame, StoreError> {
+    if seal::check(bytes) == Seal::Absent {
+        let detail = "no calibench checksum in it".to_owned();
+        return Err(StoreError::Corrupt { path: origin.to_path_buf(), detail });
+    }
+    decode(bytes, origin)
 }
 
 /// What a panic said, on one line.

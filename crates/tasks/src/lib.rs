@@ -1,1 +1,44 @@
 //! Datasets to samples to outcomes.
+//!
+//! A [`Dataset`] is a folder under `datasets/` with a `dataset.toml` and one Parquet file. The built-in
+//! ones are embedded in the binary ([`Dataset::embedded`]), so that it works from any folder; others are
+//! read with [`Dataset::load_dir`]. Both go through the same checks: hash, counts, labels, finite values.
+//!
+//! # Example
+//! ```
+//! let digits = calibench_tasks::Dataset::embedded("digits")?;
+//! assert_eq!(digits.calibration.len(), 200);
+//! assert_eq!(digits.test.batch(0..2).len(), 2 * digits.test.sample_len());
+//! # Ok::<(), calibench_tasks::DatasetError>(())
+//! ```
+
+mod dataset;
+mod error;
+mod meta;
+mod samples;
+mod task;
+
+pub use dataset::Dataset;
+pub use error::DatasetError;
+pub use meta::{DatasetMeta, Source, Splits};
+pub use samples::Samples;
+pub use task::{Classification, Outcome, Task};
+
+/// A dataset that the binary carries.
+#[derive(Debug, Clone, Copy)]
+pub struct DatasetEntry {
+    /// Kebab-case name; the folder under `datasets/`.
+    pub id: &'static str,
+    /// One line of help.
+    pub summary: &'static str,
+    manifest: &'static str,
+    table: &'static [u8],
+}
+
+/// Every embedded dataset, in the order in which lists show them.
+pub const ALL: &[DatasetEntry] = &[DatasetEntry {
+    id: "digits",
+    summary: "1,797 handwritten digits, 8 x 8 grey levels, 10 classes (UCI optdigits test set, CC BY 4.0)",
+    manifest: include_str!("../../../datasets/digits/dataset.toml"),
+    table: include_bytes!("../../../datasets/digits/digits.parquet"),
+}];

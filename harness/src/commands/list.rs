@@ -37,8 +37,12 @@ fn entries(what: Registry) -> Vec<Value> {
         Registry::Datasets => {
             calibench_tasks::ALL.iter().map(|d| json!({ "id": d.id, "summary": d.summary })).collect()
         }
-        Registry::Dtypes => Dtype::ALL.iter().map(|d| json!({ "id": d.id(), "summary": d.summary() })).collect(),
-        Registry::Timings => Timing::ALL.iter().map(|t| json!({ "id": t.id(), "summary": t.summary() })).collect(),
+        Registry::Dtypes => {
+            Dtype::ALL.iter().map(|d| json!({ "id": d.id(), "summary": d.summary() })).collect()
+        }
+        Registry::Timings => {
+            Timing::ALL.iter().map(|t| json!({ "id": t.id(), "summary": t.summary() })).collect()
+        }
         Registry::Observers => plug_ins(calibench_observers::ALL),
         Registry::Calibrators => plug_ins(calibench_calibrators::ALL),
         Registry::Kernels => calibench_kernels::ALL
@@ -51,7 +55,7 @@ fn entries(what: Registry) -> Vec<Value> {
                 })
             })
             .collect(),
-        Registry::Metrics => calibench_metrics::ALL
+        Registry::Metrics => calibench_metrics::spec::ALL
             .iter()
             .map(|m| {
                 json!({

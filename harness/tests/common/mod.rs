@@ -39,8 +39,20 @@ pub fn stdout(output: &Output) -> String {
 /// The arguments of a small sweep over the MLP: fp32, and int8 static with two methods and dynamic.
 pub fn small_sweep(out: &Path) -> Vec<String> {
     let args = [
-        "sweep", "--model", "digits-mlp", "--dtype", "fp32,int8", "--timing", "none,static,dynamic",
-        "--calibrator", "minmax,percentile-99.9", "--batch", "1,8", "--latency-seconds", "0.01", "--out",
+        "sweep",
+        "--model",
+        "digits-mlp",
+        "--dtype",
+        "fp32,int8",
+        "--timing",
+        "none,static,dynamic",
+        "--calibrator",
+        "minmax,percentile-99.9",
+        "--batch",
+        "1,8",
+        "--latency-seconds",
+        "0.01",
+        "--out",
     ];
     args.iter().map(|a| (*a).to_owned()).chain([out.display().to_string()]).collect()
 }
@@ -52,5 +64,11 @@ pub fn tables(run: &Path) -> Tables {
 
 /// A row without what differs from run to run: times and measured memory.
 pub fn repeatable(row: &Row) -> Row {
-    Row { peak_resident_bytes: None, calibration_seconds: None, solve_seconds: None, load_seconds: None, ..row.clone() }
+    Row {
+        peak_resident_bytes: None,
+        calibration_seconds: None,
+        solve_seconds: None,
+        load_seconds: None,
+        ..row.clone()
+    }
 }

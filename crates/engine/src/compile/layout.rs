@@ -120,8 +120,17 @@ mod tests {
     #[test]
     fn patches_pad_and_stride() {
         let shape = ConvShape {
-            channels: 1, in_h: 2, in_w: 2, kernel_h: 2, kernel_w: 2, stride: 2, padding: 1, dilation: 1,
-            groups: 1, out_h: 2, out_w: 2,
+            channels: 1,
+            in_h: 2,
+            in_w: 2,
+            kernel_h: 2,
+            kernel_w: 2,
+            stride: 2,
+            padding: 1,
+            dilation: 1,
+            groups: 1,
+            out_h: 2,
+            out_w: 2,
         };
         let mut out = vec![0; 16];
         shape.patches(&[1, 2, 3, 4], 0, 0, 4, 9, &mut out);

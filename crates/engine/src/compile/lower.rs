@@ -90,7 +90,13 @@ pub(super) fn lower(graph: &Graph, spec: &QuantSpec, kernels: Kernels) -> Result
     for step in &mut steps {
         step.remap(|s| slots[s.index]);
     }
-    Ok(Lowered { steps, assignment, site_params: lowering.site_params, input: slots[input], output: slots[output] })
+    Ok(Lowered {
+        steps,
+        assignment,
+        site_params: lowering.site_params,
+        input: slots[input],
+        output: slots[output],
+    })
 }
 
 impl<'g> Lowering<'g> {
@@ -100,7 +106,8 @@ impl<'g> Lowering<'g> {
             return Ok(());
         }
         for site in self.sites.clone() {
-            let qparams = self.spec.activations.get(&site).ok_or_else(|| self.missing(&self.graph.value(site).name))?;
+            let qparams =
+                self.spec.activations.get(&site).ok_or_else(|| self.missing(&self.graph.value(site).name))?;
             self.site_params[site.0] =
                 SiteParams { scale: qparams.scale_of(0), zero_point: qparams.zero_point_of(0) };
         }
@@ -261,16 +268,19 @@ impl<'g> Lowering<'g> {
         let image = self.graph.consumers(value).find(reads_image);
         let rows = self.graph.consumers(value).find(reads_rows);
         match (image, rows) {
-            (Some(_), Some(node)) if !self.layout_is_trivial(value) => {
-                Err(self.unsupported(node, "reads an image that a convolution reads too; quantize only one of them"))
-            }
+            (Some(_), Some(node)) if !self.layout_is_trivial(value) => Err(self
+                .unsupported(node, "reads an image that a convolution reads too; quantize only one of them")),
             (Some(_), _) => Ok(Layout::ChannelsLast),
             _ => Ok(Layout::Plain),
         }
     }
 
     /// The input of a product: codes in integer plans, fp32 otherwise. Reads it for the next step.
-    pub(super) fn product_input(&mut self, value: ValueId, want: Layout) -> Result<ProductInput, EngineError> {
+    pub(super) fn product_input(
+        &mut self,
+        value: ValueId,
+        want: Layout,
+    ) -> Result<ProductInput, EngineError> {
         let tensor = match self.states[value.0].codes {
             Some((codes, _)) => codes,
             None => self.float(value, want)?,
@@ -360,8 +370,14 @@ impl<'g> Lowering<'g> {
             Op::LayerNorm { epsilon } => {
                 let (gamma, beta) = (self.float_param(node, 0)?, self.float_param(node, 1)?);
                 let epsilon = *epsilon;
-                self.push_float(node, plain, plain, |from, to| {
-                    Step::LayerNorm { name, gamma, beta, epsilon, len, from, to }
+                self.push_float(node, plain, plain, |from, to| Step::LayerNorm {
+                    name,
+                    gamma,
+                    beta,
+                    epsilon,
+                    len,
+                    from,
+                    to,
                 })
             }
             Op::Softmax => {
@@ -373,14 +389,24 @@ impl<'g> Lowering<'g> {
                 let result = self.dims(node.output);
                 let (kernel, stride, out) = (*kernel, *stride, [result[1], result[2]]);
                 let last = Layout::ChannelsLast;
-                self.push_float(node, last, last, |from, to| {
-                    Step::MaxPool { name, dims: [h, w, c], kernel, stride, out, from, to }
+                self.push_float(node, last, last, |from, to| Step::MaxPool {
+                    name,
+                    dims: [h, w, c],
+                    kernel,
+                    stride,
+                    out,
+                    from,
+                    to,
                 })
             }
             Op::GlobalAvgPool => {
                 let [c, h, w] = self.image(node, &dims)?;
-                self.push_float(node, Layout::ChannelsLast, plain, |from, to| {
-                    Step::MeanRows { name, rows: h * w, width: c, from, to }
+                self.push_float(node, Layout::ChannelsLast, plain, |from, to| Step::MeanRows {
+                    name,
+                    rows: h * w,
+                    width: c,
+                    from,
+                    to,
                 })
             }
             Op::MeanTokens => {
@@ -396,7 +422,8 @@ impl<'g> Lowering<'g> {
                 self.push_float(node, plain, plain, |from, to| Step::Permute { name, dims, axes, from, to })
             }
             Op::BatchNorm2d { .. } => {
-                Err(self.unsupported(node, "batch normalisation must be folded first (passes::fold_batch_norm)"))
+                Err(self
+                    .unsupported(node, "batch normalisation must be folded first (passes::fold_batch_norm)"))
             }
         }
     }

@@ -27,11 +27,7 @@ pub(super) struct ProductInput {
 
 impl Lowering<'_> {
     /// Lowers a linear layer or a convolution, with the ReLU behind it where that can be fused.
-    pub(super) fn product(
-        &mut self,
-        node: &Node,
-        fused: &mut BTreeSet<ValueId>,
-    ) -> Result<(), EngineError> {
+    pub(super) fn product(&mut self, node: &Node, fused: &mut BTreeSet<ValueId>) -> Result<(), EngineError> {
         let (value, relu) = self.fuse_relu(node, fused);
         let weight = self.graph.params_of(node)?[0];
         let out_channels = weight.shape()[0];
@@ -121,10 +117,22 @@ impl Lowering<'_> {
         }
         Ok(match self.spec.dtype {
             Dtype::Fp16Storage | Dtype::Fp16Compute => Weights::Narrow(
-                parts.map(|p| NarrowWeights::F16 { data: to_bits(p, |v| half::f16::from_f32(v).to_bits()), n, k }).collect(),
+                parts
+                    .map(|p| NarrowWeights::F16 {
+                        data: to_bits(p, |v| half::f16::from_f32(v).to_bits()),
+                        n,
+                        k,
+                    })
+                    .collect(),
             ),
             Dtype::Bf16Storage | Dtype::Bf16Compute => Weights::Narrow(
-                parts.map(|p| NarrowWeights::Bf16 { data: to_bits(p, |v| half::bf16::from_f32(v).to_bits()), n, k }).collect(),
+                parts
+                    .map(|p| NarrowWeights::Bf16 {
+                        data: to_bits(p, |v| half::bf16::from_f32(v).to_bits()),
+                        n,
+                        k,
+                    })
+                    .collect(),
             ),
             _ => Weights::F32(parts.map(<[f32]>::to_vec).collect()),
         })
@@ -154,7 +162,10 @@ impl Lowering<'_> {
         bias: Option<Vec<f32>>,
     ) -> Result<(Weights, Epilogue, Option<Vec<f32>>), EngineError> {
         if k > MAX_K_S8 {
-            return Err(self.unsupported(node, format!("{k} terms per output could overflow 32 bits (at most {MAX_K_S8})")));
+            return Err(self.unsupported(
+                node,
+                format!("{k} terms per output could overflow 32 bits (at most {MAX_K_S8})"),
+            ));
         }
         let n = self.graph.params_of(node)?[0].shape()[0];
         let qparams = self.weight_params(node)?;

@@ -1,8 +1,8 @@
 //! Products of two activations (attention scores and contexts).
 
+use super::PlanLine;
 use super::step::{Context, SiteParams, dequantize, scratch};
 use super::storage::{Buffers, Kind, Slot};
-use super::PlanLine;
 
 /// `[batch · heads] × ([M, K] × [K, N])`, or `[N, K]` transposed.
 #[derive(Debug)]
@@ -78,7 +78,15 @@ impl MatMul {
                     row.iter_mut().for_each(|v| *v -= pb.zero_point * sum);
                 }
             }
-            kernels.dequantize_s32(acc, n, &correction, &scale, None, false, &mut out[i * m * n..(i + 1) * m * n]);
+            kernels.dequantize_s32(
+                acc,
+                n,
+                &correction,
+                &scale,
+                None,
+                false,
+                &mut out[i * m * n..(i + 1) * m * n],
+            );
         }
     }
 

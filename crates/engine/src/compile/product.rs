@@ -221,7 +221,10 @@ impl Product {
         kernels.requantize_s8(acc, n, correction, requant, *zero_point, low, high, block);
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one block of one run; bundling them would only rename them")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one block of one run; bundling them would only rename them"
+    )]
     fn dequantized_block(
         &self,
         first: usize,
@@ -293,7 +296,9 @@ impl Product {
         let weights = match &self.weights {
             Weights::F32(w) => w.iter().map(|g| 4 * g.len()).sum::<usize>(),
             Weights::Narrow(w) => w.iter().map(NarrowWeights::bytes).sum(),
-            Weights::Int { packed, scale } => packed.iter().map(PackedS8::bytes).sum::<usize>() + 4 * scale.len(),
+            Weights::Int { packed, scale } => {
+                packed.iter().map(PackedS8::bytes).sum::<usize>() + 4 * scale.len()
+            }
         };
         let epilogue = match &self.epilogue {
             Epilogue::Float | Epilogue::DequantizeDynamic => 0,
@@ -357,7 +362,9 @@ fn for_blocks<T: Send>(
             pool.install(|| {
                 out.par_chunks_mut(block_rows * n)
                     .enumerate()
-                    .for_each_init(Scratch::default, |scratch, (i, block)| work(i * block_rows, block, scratch));
+                    .for_each_init(Scratch::default, |scratch, (i, block)| {
+                        work(i * block_rows, block, scratch)
+                    });
             });
         }
     }

@@ -76,13 +76,7 @@ impl Context {
                 node: "threads".to_owned(),
                 reason: format!("cannot start {} threads: {e}", options.threads),
             })?;
-        Ok(Self {
-            kernels: options.kernels,
-            rounding,
-            site_params,
-            pool,
-            scratch: Scratch::default(),
-        })
+        Ok(Self { kernels: options.kernels, rounding, site_params, pool, scratch: Scratch::default() })
     }
 
     pub(super) fn round(&self, values: &mut [f32]) {
@@ -97,19 +91,84 @@ impl Context {
 /// One step. Lengths are per sample.
 #[derive(Debug)]
 pub(super) enum Step {
-    Quantize { site: String, value: usize, ranges: Ranges, codes: CodeRange, len: usize, from: Slot, to: Slot },
-    Dequantize { site: String, value: usize, len: usize, from: Slot, to: Slot },
+    Quantize {
+        site: String,
+        value: usize,
+        ranges: Ranges,
+        codes: CodeRange,
+        len: usize,
+        from: Slot,
+        to: Slot,
+    },
+    Dequantize {
+        site: String,
+        value: usize,
+        len: usize,
+        from: Slot,
+        to: Slot,
+    },
     Product(Box<Product>),
     MatMul(Box<MatMul>),
-    Elementwise { name: String, op: Elementwise, len: usize, from: Slot, to: Slot },
-    Add { name: String, len: usize, lhs: Slot, rhs: Slot, to: Slot },
-    AddParam { name: String, param: Vec<f32>, from: Slot, to: Slot },
-    LayerNorm { name: String, gamma: Vec<f32>, beta: Vec<f32>, epsilon: f32, len: usize, from: Slot, to: Slot },
-    Softmax { name: String, width: usize, len: usize, from: Slot, to: Slot },
-    MaxPool { name: String, dims: [usize; 3], kernel: usize, stride: usize, out: [usize; 2], from: Slot, to: Slot },
-    MeanRows { name: String, rows: usize, width: usize, from: Slot, to: Slot },
+    Elementwise {
+        name: String,
+        op: Elementwise,
+        len: usize,
+        from: Slot,
+        to: Slot,
+    },
+    Add {
+        name: String,
+        len: usize,
+        lhs: Slot,
+        rhs: Slot,
+        to: Slot,
+    },
+    AddParam {
+        name: String,
+        param: Vec<f32>,
+        from: Slot,
+        to: Slot,
+    },
+    LayerNorm {
+        name: String,
+        gamma: Vec<f32>,
+        beta: Vec<f32>,
+        epsilon: f32,
+        len: usize,
+        from: Slot,
+        to: Slot,
+    },
+    Softmax {
+        name: String,
+        width: usize,
+        len: usize,
+        from: Slot,
+        to: Slot,
+    },
+    MaxPool {
+        name: String,
+        dims: [usize; 3],
+        kernel: usize,
+        stride: usize,
+        out: [usize; 2],
+        from: Slot,
+        to: Slot,
+    },
+    MeanRows {
+        name: String,
+        rows: usize,
+        width: usize,
+        from: Slot,
+        to: Slot,
+    },
     /// `dims` and `axes` without the batch axis.
-    Permute { name: String, dims: Vec<usize>, axes: Vec<usize>, from: Slot, to: Slot },
+    Permute {
+        name: String,
+        dims: Vec<usize>,
+        axes: Vec<usize>,
+        from: Slot,
+        to: Slot,
+    },
 }
 
 /// Operators of one value to one value.
@@ -139,7 +198,13 @@ impl Step {
                 float_step(buffers, context, (*from, *to), batch * len, |x, _, out| {
                     for (o, x) in out.iter_mut().zip(x) {
                         *o = match op {
-                            Elementwise::Relu => if *x < 0.0 { 0.0 } else { *x },
+                            Elementwise::Relu => {
+                                if *x < 0.0 {
+                                    0.0
+                                } else {
+                                    *x
+                                }
+                            }
                             Elementwise::Gelu => float_ops::gelu(*x),
                             Elementwise::Scale(factor) => x * factor,
                         };
@@ -225,7 +290,9 @@ impl Step {
                 };
                 line(site, "Quantize", &format!("f32 -> {} ({when})", code(to)))
             }
-            Self::Dequantize { site, from, .. } => line(site, "Dequantize", &format!("{} -> f32", code(from))),
+            Self::Dequantize { site, from, .. } => {
+                line(site, "Dequantize", &format!("{} -> f32", code(from)))
+            }
             Self::Product(product) => product.describe(),
             Self::MatMul(matmul) => matmul.describe(),
             Self::Elementwise { name, op, .. } => {

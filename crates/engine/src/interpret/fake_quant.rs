@@ -103,10 +103,8 @@ impl FakeQuantTap {
         let mut weights = std::collections::BTreeMap::new();
         if spec.dtype.is_integer() {
             let Placement { activations: sites, weights: weight_sites, .. } = placement(graph);
-            let missing = |site: &str| EngineError::MissingQParams {
-                model: graph.name.clone(),
-                site: site.to_owned(),
-            };
+            let missing =
+                |site: &str| EngineError::MissingQParams { model: graph.name.clone(), site: site.to_owned() };
             for site in weight_sites {
                 let qparams = spec.weights.get(&site.param).ok_or_else(|| missing(&site.param))?;
                 weights.insert(site.param, Arc::new(qparams.clone()));

@@ -122,12 +122,7 @@ impl<'g> Interpreter<'g> {
     /// # Errors
     /// [`EngineError::Input`] when `input` does not hold `batch` samples, otherwise as
     /// [`Interpreter::run`].
-    pub fn run_slice(
-        &self,
-        batch: usize,
-        input: &[f32],
-        tap: &mut dyn Tap,
-    ) -> Result<Vec<f32>, EngineError> {
+    pub fn run_slice(&self, batch: usize, input: &[f32], tap: &mut dyn Tap) -> Result<Vec<f32>, EngineError> {
         let shape = bind(&self.graph.value(Graph::INPUT).shape, batch);
         if input.len() != shape.iter().product::<usize>() {
             return Err(EngineError::Input {
@@ -243,6 +238,3 @@ fn candle_error(graph: &Graph, node: &str, source: candle_core::Error) -> Engine
 fn to_vec(tensor: &Tensor) -> Result<Vec<f32>, candle_core::Error> {
     tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
 }
-
-#[cfg(test)]
-mod tests;

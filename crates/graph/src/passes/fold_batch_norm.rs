@@ -25,7 +25,10 @@ pub fn fold_batch_norm(graph: &Graph) -> Result<Graph, GraphError> {
             continue;
         }
         let [gamma, beta, mean, variance] = graph.params_of(norm)?[..] else {
-            return Err(GraphError::MissingParam { node: norm.name.clone(), param: "γ, β, μ, σ²".to_owned() });
+            return Err(GraphError::MissingParam {
+                node: norm.name.clone(),
+                param: "γ, β, μ, σ²".to_owned(),
+            });
         };
         let factor: Vec<f64> = gamma
             .data()

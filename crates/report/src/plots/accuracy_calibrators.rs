@@ -9,12 +9,7 @@ use crate::select::{CellNames, ModelView, in_known_order};
 use crate::text::{self, finite};
 
 const HEIGHT: u32 = 470;
-const MARGINS: Margins = Margins {
-    left: 76,
-    right: 24,
-    top: 104,
-    bottom: 74,
-};
+const MARGINS: Margins = Margins { left: 76, right: 24, top: 104, bottom: 74 };
 const GRANULARITIES: [&str; 2] = ["per-tensor", "per-channel"];
 const SYMMETRIES: [&str; 2] = ["symmetric", "affine"];
 
@@ -80,10 +75,10 @@ fn accuracy_axis(view: &ModelView<'_>, rows: &[&Row]) -> Axis {
         .map(|v| v * 100.0);
     let range = chart::padded(ends, 0.06).unwrap_or(0.0..100.0);
     Axis {
-        ticks: chart::round_ticks(&range, 7),
+        ticks: chart::round_ticks(&range, 8),
         range,
         title: "top-1 accuracy (%)".to_owned(),
-        format: |v| text::significant(v, if v.fract().abs() < 1e-6 { 2 } else { 3 }),
+        format: text::plain,
     }
 }
 
@@ -113,24 +108,15 @@ fn two_lines(name: &str, letters: usize) -> Vec<String> {
         return vec![name.to_owned()];
     }
     let middle = name.len() / 2;
-    let hyphen = name
-        .match_indices('-')
-        .map(|(i, _)| i + 1)
-        .min_by_key(|i| i.abs_diff(middle));
+    let hyphen = name.match_indices('-').map(|(i, _)| i + 1).min_by_key(|i| i.abs_diff(middle));
     match hyphen {
-        Some(at) => [&name[..at], &name[at..]]
-            .map(|part| text::shorten(part, letters))
-            .to_vec(),
+        Some(at) => [&name[..at], &name[at..]].map(|part| text::shorten(part, letters)).to_vec(),
         None => vec![text::shorten(name, letters)],
     }
 }
 
 /// A dashed line per distinct fp32 accuracy (one per seed), named once.
-fn reference_lines(
-    area: &Area<'_>,
-    chart: &Chart<'_, '_>,
-    view: &ModelView<'_>,
-) -> Result<(), DrawError> {
+fn reference_lines(area: &Area<'_>, chart: &Chart<'_, '_>, view: &ModelView<'_>) -> Result<(), DrawError> {
     let mut values: Vec<f64> = view.references().filter_map(|r| finite(r.top1)).collect();
     values.sort_by(f64::total_cmp);
     values.dedup();

@@ -12,12 +12,7 @@ use crate::select::{CellNames, FP32, ModelView, in_known_order};
 use crate::text::{self, finite};
 
 const HEIGHT: u32 = 640;
-const MARGINS: Margins = Margins {
-    left: 76,
-    right: 306,
-    top: 66,
-    bottom: 62,
-};
+const MARGINS: Margins = Margins { left: 76, right: 306, top: 66, bottom: 62 };
 /// Where the legend starts.
 const LEGEND_X: i32 = 612;
 const LINE: i32 = 19;
@@ -33,13 +28,7 @@ struct Point<'a> {
 pub(crate) fn draw(view: &ModelView<'_>, names: &CellNames) -> Result<Option<String>, DrawError> {
     let points: Vec<Point<'_>> = view
         .finished()
-        .filter_map(|row| {
-            Some(Point {
-                row,
-                latency: view.latency(row)?,
-                top1: finite(row.top1)?,
-            })
-        })
+        .filter_map(|row| Some(Point { row, latency: view.latency(row)?, top1: finite(row.top1)? }))
         .collect();
     let (Some(batch), false) = (view.batch, points.is_empty()) else {
         return Ok(None);
@@ -71,7 +60,7 @@ fn latency_axis(points: &[Point<'_>], batch: u32) -> Axis {
         ticks: latency_ticks(&range),
         range,
         title: format!("median latency relative to fp32 (×, log scale), batch {batch}"),
-        format: |v| text::ratio_bare_short(v.exp2()),
+        format: |v| text::plain((v.exp2() * 1e6).round() / 1e6),
     }
 }
 
@@ -94,11 +83,7 @@ fn latency_ticks(log2: &Range<f64>) -> Vec<f64> {
 fn accuracy_axis(points: &[Point<'_>]) -> Axis {
     let best = points.iter().map(|p| p.top1).fold(0.0, f64::max);
     let near: Vec<&Point<'_>> = points.iter().filter(|p| p.top1 >= best - 0.12).collect();
-    let shown = if near.len() * 2 >= points.len() {
-        near
-    } else {
-        points.iter().collect()
-    };
+    let shown = if near.len() * 2 >= points.len() { near } else { points.iter().collect() };
     let ends = shown
         .iter()
         .flat_map(|p| [Some(p.top1), finite(p.row.top1_low), finite(p.row.top1_high)])
@@ -107,10 +92,10 @@ fn accuracy_axis(points: &[Point<'_>]) -> Axis {
     let range = chart::padded(ends, 0.05).unwrap_or(0.0..100.0);
     let range = range.start.max(-1.0)..range.end.min(100.6);
     Axis {
-        ticks: chart::round_ticks(&range, 7),
+        ticks: chart::round_ticks(&range, 9),
         range,
         title: "top-1 accuracy (%)".to_owned(),
-        format: |v| text::significant(v, if v.fract().abs() < 1e-6 { 2 } else { 3 }),
+        format: text::plain,
     }
 }
 
@@ -133,10 +118,13 @@ fn plot(
     }
     let front = front(points);
     front_line(area, &front, points, &across, &pixel)?;
-    // The fp32 reference last: it stays visible in a crowd.
-    let (reference, others): (Vec<_>, Vec<_>) = (0..points.len()).partition(|&i| points[i].row.dtype == FP32);
+    // Common kinds first and the fp32 reference last: what is rare stays visible in a crowd.
+    let kind = |p: &Point<'_>| (p.row.dtype.clone(), p.row.timing.clone());
+    let alike = |i: usize| points.iter().filter(|p| kind(p) == kind(&points[i])).count();
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    order.sort_by_cached_key(|&i| (points[i].row.dtype == FP32, std::cmp::Reverse(alike(i))));
     let mut below = 0;
-    for i in others.into_iter().chain(reference) {
+    for i in order {
         let p = &points[i];
         let (x, mut y) = pixel(p.latency.ratio, p.top1);
         let (colour, marker) = look(p.row, points);
@@ -169,11 +157,7 @@ fn equal_line(area: &Area<'_>, x: i32, down: &Range<i32>) -> Result<(), DrawErro
     chart::write(area, (x + 5, y), "slower →", size, chart::MUTED, Align::Left)
 }
 
-fn error_bars(
-    area: &Area<'_>,
-    p: &Point<'_>,
-    pixel: &impl Fn(f64, f64) -> Pixel,
-) -> Result<(), DrawError> {
+fn error_bars(area: &Area<'_>, p: &Point<'_>, pixel: &impl Fn(f64, f64) -> Pixel) -> Result<(), DrawError> {
     let style = chart::AXIS.mix(0.35).stroke_width(1);
     let low = pixel(p.latency.ratio_low, p.top1);
     let high = pixel(p.latency.ratio_high, p.top1);
@@ -216,10 +200,7 @@ fn front_line(
 fn look(row: &Row, points: &[Point<'_>]) -> (RGBColor, Marker) {
     let dtypes: Vec<&str> = points.iter().map(|p| p.row.dtype.as_str()).collect();
     let timings: Vec<&str> = points.iter().map(|p| p.row.timing.as_str()).collect();
-    (
-        dtype_colour(&row.dtype, &distinct(&dtypes)),
-        timing_marker(&row.timing, &distinct(&timings)),
-    )
+    (dtype_colour(&row.dtype, &distinct(&dtypes)), timing_marker(&row.timing, &distinct(&timings)))
 }
 
 fn distinct<'a>(names: &[&'a str]) -> Vec<&'a str> {
@@ -289,18 +270,9 @@ fn legend(area: &Area<'_>, points: &[Point<'_>], names: &CellNames) -> Result<()
     front_list(area, points, names, top + LINE * (lines + 1) + 14)
 }
 
-fn front_list(
-    area: &Area<'_>,
-    points: &[Point<'_>],
-    names: &CellNames,
-    top: i32,
-) -> Result<(), DrawError> {
+fn front_list(area: &Area<'_>, points: &[Point<'_>], names: &CellNames, top: i32) -> Result<(), DrawError> {
     let front = front(points);
-    chart::line(
-        area,
-        vec![(LEGEND_X, top), (LEGEND_X + 16, top)],
-        chart::INK.mix(0.55).stroke_width(2),
-    )?;
+    chart::line(area, vec![(LEGEND_X, top), (LEGEND_X + 16, top)], chart::INK.mix(0.55).stroke_width(2))?;
     chart::heading(area, (LEGEND_X + 22, top), "Pareto front")?;
     let step = 2 * LINE;
     let room = ((HEIGHT as i32 - 20 - top) / step).max(1) as usize;
@@ -309,10 +281,13 @@ fn front_list(
         let y = top + LINE + 2 + step * i as i32;
         let number = (i + 1).to_string();
         chart::heading(area, (LEGEND_X, y), &number)?;
-        let name = text::shorten(&names.name(p.row), 42);
+        let (method, parameters) = names.parts(p.row);
+        let name = text::shorten(&method, 42);
         let left = LEGEND_X + 22;
         chart::write(area, (left, y), &name, chart::SMALL_SIZE, chart::INK, Align::Left)?;
-        let values = format!("{} at {}", text::percent(p.top1), text::ratio(p.latency.ratio));
+        let separator = if parameters.is_empty() { "" } else { " · " };
+        let values =
+            format!("{parameters}{separator}{} at {}", text::percent(p.top1), text::ratio(p.latency.ratio));
         let under = (left, y + LINE - 3);
         chart::write(area, under, &values, chart::SMALL_SIZE, chart::MUTED, Align::Left)?;
     }

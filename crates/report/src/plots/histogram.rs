@@ -41,31 +41,28 @@ pub(crate) fn draw(histogram: &SiteHistogram) -> Result<Option<String>, DrawErro
     let svg = chart::picture(height, &description, |area, _| {
         let site = text::shorten(&histogram.site, 60);
         let title = format!("{}: activations at {site}", text::shorten(&histogram.model, 30));
-        let subtitle = format!(
-            "{} values of the calibration split; each method's range above",
-            text::grouped(total)
-        );
+        let subtitle =
+            format!("{} values of the calibration split; each method's range above", text::grouped(total));
         chart::title(area, &title, &subtitle)?;
         let ends = [bars.first, bars.first + bars.width * bars.counts.len() as f64];
-        let ends = ends
-            .into_iter()
-            .chain(thresholds.iter().flat_map(|t| [f64::from(t.low), f64::from(t.high)]));
+        let ends =
+            ends.into_iter().chain(thresholds.iter().flat_map(|t| [f64::from(t.low), f64::from(t.high)]));
         // The sides leave room for the numbers at the ends of the ranges.
         let Some(range) = chart::padded(ends, 0.13) else {
             return Ok(());
         };
         let x = Axis {
-            ticks: chart::round_ticks(&range, 7),
+            ticks: chart::round_ticks(&range, 9),
             range,
             title: "activation value".to_owned(),
-            format: |v| text::significant(if v.abs() < 1e-12 { 0.0 } else { v }, 6)
-                .trim_end_matches('0')
-                .trim_end_matches('.')
-                .to_owned(),
+            format: text::plain,
         };
         let y = count_axis(&bars);
         let chart = chart::frame(area, &margins, &x, &y)?;
         fill(area, &chart, &bars)?;
+        for (i, threshold) in thresholds.iter().enumerate() {
+            drops(area, &chart, threshold, LANES_TOP + LANE * i as i32)?;
+        }
         for (i, threshold) in thresholds.iter().enumerate() {
             lane(area, &chart, threshold, LANES_TOP + LANE * i as i32, histogram, total)?;
         }
@@ -74,14 +71,15 @@ pub(crate) fn draw(histogram: &SiteHistogram) -> Result<Option<String>, DrawErro
     Ok(Some(svg))
 }
 
-/// Usable thresholds in the order in which all plots name the methods.
+/// Usable thresholds, the narrowest range first: its lines then cross no other range's numbers.
 fn thresholds(histogram: &SiteHistogram) -> Vec<&Threshold> {
-    let mut list: Vec<&Threshold> = histogram
-        .thresholds
-        .iter()
-        .filter(|t| t.low.is_finite() && t.high.is_finite())
-        .collect();
-    list.sort_by_key(|t| place(&t.calibrator, &CALIBRATORS, &[]));
+    let mut list: Vec<&Threshold> =
+        histogram.thresholds.iter().filter(|t| t.low.is_finite() && t.high.is_finite()).collect();
+    list.sort_by(|a, b| {
+        let width = |t: &Threshold| t.high - t.low;
+        let order = |t: &Threshold| place(&t.calibrator, &CALIBRATORS, &[]);
+        width(a).total_cmp(&width(b)).then(order(a).cmp(&order(b)))
+    });
     list
 }
 
@@ -116,11 +114,7 @@ fn count_axis(bars: &Bars) -> Axis {
 
 fn superscript(exponent: i32) -> String {
     const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
-    exponent
-        .to_string()
-        .chars()
-        .map(|c| c.to_digit(10).map_or('⁻', |d| DIGITS[d as usize]))
-        .collect()
+    exponent.to_string().chars().map(|c| c.to_digit(10).map_or('⁻', |d| DIGITS[d as usize])).collect()
 }
 
 /// The bars as one outline.
@@ -144,7 +138,26 @@ fn fill(area: &Area<'_>, chart: &Chart<'_, '_>, bars: &Bars) -> Result<(), DrawE
     chart::line(area, outline, chart::MUTED.mix(0.7).stroke_width(1))
 }
 
-/// One method: its range as a bar above the data, thin lines down into it, its numbers beside it.
+fn colour(threshold: &Threshold) -> RGBColor {
+    Marker::series(place(&threshold.calibrator, &CALIBRATORS, &[&threshold.calibrator])).0
+}
+
+fn across(chart: &Chart<'_, '_>, value: f32) -> i32 {
+    chart.backend_coord(&(f64::from(value), 0.0)).0
+}
+
+/// Thin lines from the two ends of a method's range down into the data.
+fn drops(area: &Area<'_>, chart: &Chart<'_, '_>, threshold: &Threshold, y: i32) -> Result<(), DrawError> {
+    let (_, down) = chart.plotting_area().get_pixel_range();
+    for value in [threshold.low, threshold.high] {
+        let x = across(chart, value);
+        let style = colour(threshold).mix(0.75).stroke_width(1);
+        chart::line(area, vec![(x, y - 4), (x, down.end)], style)?;
+    }
+    Ok(())
+}
+
+/// One method: its range as a bar above the data, its numbers beside it.
 fn lane(
     area: &Area<'_>,
     chart: &Chart<'_, '_>,
@@ -153,18 +166,19 @@ fn lane(
     histogram: &SiteHistogram,
     total: u64,
 ) -> Result<(), DrawError> {
-    let (colour, _) = Marker::series(place(&threshold.calibrator, &CALIBRATORS, &[&threshold.calibrator]));
-    let (_, down) = chart.plotting_area().get_pixel_range();
-    let x = |value: f32| chart.backend_coord(&(f64::from(value), 0.0)).0;
-    let (low, high) = (x(threshold.low), x(threshold.high));
+    let colour = colour(threshold);
+    let (low, high) = (across(chart, threshold.low), across(chart, threshold.high));
     chart::line(area, vec![(low, y), (high, y)], colour.stroke_width(3))?;
-    for (at, value, align, shift) in [
-        (low, threshold.low, Align::Right, -6),
-        (high, threshold.high, Align::Left, 6),
-    ] {
-        chart::line(area, vec![(at, y - 4), (at, down.end)], colour.mix(0.75).stroke_width(1))?;
+    for (at, value, align, side) in
+        [(low, threshold.low, Align::Right, -1), (high, threshold.high, Align::Left, 1)]
+    {
         let number = text::significant(f64::from(value), 3);
-        chart::write(area, (at + shift, y), &number, chart::SMALL_SIZE, colour, align)?;
+        // White under the number: a wider range's line may pass behind it.
+        let width = 7 * number.chars().count() as i32;
+        let box_ends = [at + side * 4, at + side * (6 + width)];
+        let corners = [(box_ends[0].min(box_ends[1]), y - 7), (box_ends[0].max(box_ends[1]), y + 7)];
+        area.draw(&Rectangle::new(corners, WHITE.filled()))?;
+        chart::write(area, (at + side * 6, y), &number, chart::SMALL_SIZE, colour, align)?;
     }
     let left = (chart::WIDTH - RIGHT) as i32 + 16;
     let name = text::shorten(&threshold.calibrator, 24);
@@ -219,11 +233,7 @@ mod tests {
     fn clipping_counts_cut_bins_by_their_part() {
         // Bins [-1, -0.5), [-0.5, 0), [0, 0.5), [0.5, 1).
         let h = histogram(vec![10, 20, 20, 10]);
-        let range = |low, high| Threshold {
-            calibrator: "x".into(),
-            low,
-            high,
-        };
+        let range = |low, high| Threshold { calibrator: "x".into(), low, high };
         assert_eq!(clipped(&h, &range(-1.0, 1.0)), 0.0);
         assert_eq!(clipped(&h, &range(-0.75, 0.5)), 15.0);
     }

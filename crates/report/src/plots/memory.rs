@@ -46,7 +46,8 @@ pub(crate) fn draw(views: &[ModelView<'_>]) -> Result<Option<String>, DrawError>
     let width = (chart::WIDTH as i32 - LABELS - 16) / columns;
     let description = "Weight bytes and peak activation bytes per dtype and timing";
     let svg = chart::picture(height, description, |area, tips| {
-        let subtitle = "bytes of stored weights and of live activations at their peak, median over the cells of a kind";
+        let subtitle =
+            "bytes of stored weights and of live activations at their peak, median over the cells of a kind";
         chart::title(area, "Memory per dtype and timing", subtitle)?;
         legend(area)?;
         for (i, view) in views.iter().enumerate() {
@@ -141,10 +142,7 @@ fn panel(
 
 /// Median weight bytes and peak activation bytes of the cells of a kind.
 fn medians(view: &ModelView<'_>, category: &Category<'_>) -> Option<(u64, u64)> {
-    let rows = || {
-        view.finished()
-            .filter(|r| r.dtype == category.dtype && r.timing == category.timing)
-    };
+    let rows = || view.finished().filter(|r| r.dtype == category.dtype && r.timing == category.timing);
     let weights = median(rows().map(|r| r.weight_bytes))?;
     Some((weights, median(rows().map(|r| r.peak_activation_bytes))?))
 }

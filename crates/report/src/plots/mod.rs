@@ -8,15 +8,8 @@ pub(crate) mod memory;
 pub(crate) mod site_sqnr;
 
 /// dtypes in the order in which tables and legends name them.
-pub(crate) const DTYPES: [&str; 7] = [
-    "fp32",
-    "fp16-storage",
-    "fp16-compute",
-    "bf16-storage",
-    "bf16-compute",
-    "int16",
-    "int8",
-];
+pub(crate) const DTYPES: [&str; 7] =
+    ["fp32", "fp16-storage", "fp16-compute", "bf16-storage", "bf16-compute", "int16", "int8"];
 
 /// Timing modes in the order in which tables and legends name them.
 pub(crate) const TIMINGS: [&str; 5] = ["none", "weight-only", "dynamic", "static", "qat"];

@@ -9,12 +9,7 @@ use crate::select::{ModelView, in_known_order};
 use crate::text::{self, finite};
 
 const SITE: i32 = 30;
-const MARGINS: Margins = Margins {
-    left: 236,
-    right: 216,
-    top: 66,
-    bottom: 60,
-};
+const MARGINS: Margins = Margins { left: 236, right: 216, top: 66, bottom: 60 };
 
 /// One calibration method's profile: an SQNR per site, where it is known.
 struct Profile<'a> {
@@ -46,7 +41,7 @@ pub(crate) fn draw(view: &ModelView<'_>, sites: &[SiteRow]) -> Result<Option<Str
             ticks: chart::round_ticks(&range, 6),
             range,
             title: "SQNR of the quantized activation (dB)".to_owned(),
-            format: |v| text::ratio_bare_short(v).replace('-', "−"),
+            format: text::plain,
         };
         let y = Axis {
             range: -(names.len() as f64)..0.0,
@@ -69,28 +64,20 @@ pub(crate) fn draw(view: &ModelView<'_>, sites: &[SiteRow]) -> Result<Option<Str
 /// kind that most cells are of; the first seed and the fewest threads.
 fn cells<'a>(view: &ModelView<'a>, sites: &[SiteRow]) -> Vec<&'a Row> {
     let has_sites = |row: &Row| sites.iter().any(|s| s.cell == row.cell && is_activation(s));
-    let rows: Vec<&Row> = view
-        .finished()
-        .filter(|r| r.dtype == "int8" && r.timing == "static" && has_sites(r))
-        .collect();
+    let rows: Vec<&Row> =
+        view.finished().filter(|r| r.dtype == "int8" && r.timing == "static" && has_sites(r)).collect();
     let kind = |r: &'a Row| (r.granularity.as_str(), r.symmetry.as_str());
     let size = |of: (&str, &str)| rows.iter().filter(|r| kind(r) == of).count();
     let wanted = ("per-channel", "affine");
-    let Some(shown) = rows
-        .iter()
-        .map(|r| kind(r))
-        .max_by_key(|k| (*k == wanted, size(*k), std::cmp::Reverse(*k)))
+    let Some(shown) =
+        rows.iter().map(|r| kind(r)).max_by_key(|k| (*k == wanted, size(*k), std::cmp::Reverse(*k)))
     else {
         return Vec::new();
     };
     let of_kind = || rows.iter().copied().filter(|r| kind(r) == shown);
     in_known_order(of_kind().map(|r| r.calibrator.as_str()), &CALIBRATORS)
         .into_iter()
-        .filter_map(|method| {
-            of_kind()
-                .filter(|r| r.calibrator == method)
-                .min_by_key(|r| (r.seed, r.threads))
-        })
+        .filter_map(|method| of_kind().filter(|r| r.calibrator == method).min_by_key(|r| (r.seed, r.threads)))
         .collect()
 }
 
@@ -118,10 +105,7 @@ fn profile<'a>(row: &'a Row, names: &[&str], sites: &[SiteRow]) -> Profile<'a> {
             .find(|s| s.cell == row.cell && s.site == name && is_activation(s))
             .and_then(|s| finite(s.sqnr_db))
     };
-    Profile {
-        method: &row.calibrator,
-        sqnr_db: names.iter().map(|name| of(name)).collect(),
-    }
+    Profile { method: &row.calibrator, sqnr_db: names.iter().map(|name| of(name)).collect() }
 }
 
 fn site_labels(area: &Area<'_>, chart: &Chart<'_, '_>, names: &[&str]) -> Result<(), DrawError> {

@@ -1,0 +1,107 @@
+//! Errors of datasets.
+
+use std::path::PathBuf;
+
+use calibench_quant::QuantError;
+use calibench_store::StoreError;
+use thiserror::Error;
+
+/// What can be wrong with a dataset or with outputs computed on it.
+#[derive(Debug, Error)]
+pub enum DatasetError {
+    /// No embedded dataset has this name.
+    #[error(transparent)]
+    Unknown(#[from] QuantError),
+    /// A file that cannot be read.
+    #[error("cannot read {}: {source}; a dataset is a folder with dataset.toml and its Parquet file", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A `dataset.toml` that does not parse.
+    #[error("{}: {source}", path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A `dataset.toml` with an entry that makes no sense.
+    #[error("{}: `{key}`: {reason}", path.display())]
+    Entry {
+        /// The manifest.
+        path: PathBuf,
+        /// The entry.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The data is not the data that the manifest describes.
+    #[error(
+        "{}: SHA-256 is {got}, dataset.toml expects {expected}; restore the file, or if the change is meant, \
+         give the dataset a new `version` and write the new hash to dataset.toml",
+        path.display()
+    )]
+    Hash {
+        /// The Parquet file.
+        path: PathBuf,
+        /// The manifest's hash.
+        expected: String,
+        /// The file's hash.
+        got: String,
+    },
+    /// Not a readable Parquet file: truncated, for example.
+    #[error("{}: not a readable dataset table: {source}; restore the file or prepare it again", path.display())]
+    Table {
+        /// The Parquet file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<StoreError>,
+    },
+    /// A column that is missing or of the wrong type, or the wrong number of them.
+    #[error("{}: {reason}", path.display())]
+    Columns {
+        /// The Parquet file.
+        path: PathBuf,
+        /// Expected and found.
+        reason: String,
+    },
+    /// A value that no sample may have. Rows count from 0.
+    #[error("{}: row {row}, column `{column}`: {reason}", path.display())]
+    Value {
+        /// The Parquet file.
+        path: PathBuf,
+        /// The row, from 0.
+        row: usize,
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A split of another size than the manifest says.
+    #[error("{}: split `{split}` has {got} rows, dataset.toml expects {expected}", path.display())]
+    SplitCount {
+        /// The Parquet file.
+        path: PathBuf,
+        /// The split.
+        split: &'static str,
+        /// The manifest's count.
+        expected: usize,
+        /// The file's count.
+        got: usize,
+    },
+    /// Logits that do not fit the samples.
+    #[error("{samples} samples of {classes} classes need {expected} logits, got {got}")]
+    Logits {
+        /// Number of samples.
+        samples: usize,
+        /// Number of classes.
+        classes: usize,
+        /// samples × classes.
+        expected: usize,
+        /// Logits given.
+        got: usize,
+    },
+}
