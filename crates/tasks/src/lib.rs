@@ -4,6 +4,8 @@
 //! ones are embedded in the binary ([`Dataset::embedded`]), so that it works from any folder; others are
 //! read with [`Dataset::load_dir`]. Both go through the same checks: hash, counts, labels, finite values.
 //!
+//! [`tensors`] reads tensors that the user brings along.
+//!
 //! # Example
 //! ```
 //! let digits = calibench_tasks::Dataset::embedded("digits")?;
@@ -17,6 +19,7 @@ mod error;
 mod meta;
 mod samples;
 mod task;
+pub mod tensors;
 
 pub use dataset::Dataset;
 pub use error::DatasetError;
