@@ -75,6 +75,8 @@ fn use_bytes(extension: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
 enum Change {
     Set(Index, u8),
     Insert(Index, u8),
+    /// Digits, which make a number absurd where one stands.
+    Inflate(Index, usize),
     Remove(Index),
     Truncate(Index),
     Append(Vec<u8>),
@@ -85,6 +87,7 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         8 => (any::<Index>(), byte.clone()).prop_map(|(at, byte)| Change::Set(at, byte)),
         2 => (any::<Index>(), byte).prop_map(|(at, byte)| Change::Insert(at, byte)),
+        2 => (any::<Index>(), 5_usize..12).prop_map(|(at, digits)| Change::Inflate(at, digits)),
         2 => any::<Index>().prop_map(Change::Remove),
         1 => any::<Index>().prop_map(Change::Truncate),
         1 => vec(any::<u8>(), 1..32).prop_map(Change::Append),
@@ -97,6 +100,20 @@ impl Change {
         match self {
             Self::Append(more) => bytes.extend(more),
             Self::Insert(at, byte) => bytes.insert(at.index(bytes.len() + 1), *byte),
+            Self::Inflate(at, digits) => {
+                // In place of spaces: the header keeps its length.
+                let numbers: Vec<usize> =
+                    bytes.iter().enumerate().filter(|(_, b)| b.is_ascii_digit()).map(|(at, _)| at).collect();
+                if numbers.is_empty() {
+                    return;
+                }
+                let number = numbers[at.index(numbers.len())];
+                let space = bytes[number..].windows(*digits).position(|w| w.iter().all(|b| *b == b' '));
+                if let Some(space) = space {
+                    bytes.drain(number + space..number + space + digits);
+                }
+                bytes.splice(number..number, std::iter::repeat_n(b'9', *digits));
+            }
             Self::Truncate(at) => bytes.truncate(at.index(within)),
             _ if bytes.is_empty() => {}
             Self::Set(at, byte) => bytes[at.index(within)] = *byte,
