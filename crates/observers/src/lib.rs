@@ -22,17 +22,21 @@
 //! # Ok::<(), calibench_quant::QuantError>(())
 //! ```
 
+mod batch_histogram;
 mod batch_minmax;
 mod histogram;
 mod minmax;
+mod prefix_table;
 mod scan;
+mod top_two;
 
 use std::collections::BTreeSet;
 
 use calibench_quant::{Entry, Observer, QuantError, StatKind, Stats};
 
 /// Every observer, in the order of help texts and reports.
-pub const ALL: &[Entry<dyn Observer>] = &[minmax::ENTRY, batch_minmax::ENTRY, histogram::ENTRY];
+pub const ALL: &[Entry<dyn Observer>] =
+    &[minmax::ENTRY, batch_minmax::ENTRY, histogram::ENTRY, batch_histogram::ENTRY, top_two::ENTRY];
 
 /// The observer that gathers a statistic.
 #[must_use]
@@ -41,15 +45,28 @@ pub fn provider(kind: StatKind) -> &'static Entry<dyn Observer> {
         StatKind::Range => &minmax::ENTRY,
         StatKind::BatchRanges => &batch_minmax::ENTRY,
         StatKind::Histogram => &histogram::ENTRY,
+        StatKind::BatchHistograms => &batch_histogram::ENTRY,
+        StatKind::TopTwo => &top_two::ENTRY,
     }
 }
 
-/// Fresh observers that together gather these statistics: one for each kind, in the order of
-/// [`StatKind`].
+/// What an observer gathers besides the statistic that it is the provider of.
+fn also(kind: StatKind) -> &'static [StatKind] {
+    match kind {
+        StatKind::Range => &[],
+        StatKind::BatchRanges | StatKind::TopTwo => &[StatKind::Range],
+        StatKind::Histogram => &[StatKind::Range, StatKind::BatchRanges],
+        StatKind::BatchHistograms => &[StatKind::Range, StatKind::BatchRanges, StatKind::Histogram],
+    }
+}
+
+/// Fresh observers that together gather these statistics, as few as will do: one `histogram` observer
+/// serves every method that reads ranges and histograms.
 #[must_use]
 pub fn for_stats(kinds: impl IntoIterator<Item = StatKind>) -> Vec<Box<dyn Observer>> {
     let kinds: BTreeSet<StatKind> = kinds.into_iter().collect();
-    kinds.into_iter().map(|kind| (provider(kind).construct)()).collect()
+    let free = |kind: &StatKind| kinds.iter().any(|other| also(*other).contains(kind));
+    kinds.iter().filter(|kind| !free(kind)).map(|kind| (provider(*kind).construct)()).collect()
 }
 
 /// What several observers gathered over the same data, as one [`Stats`].
@@ -57,7 +74,7 @@ pub fn for_stats(kinds: impl IntoIterator<Item = StatKind>) -> Vec<Box<dyn Obser
 /// # Errors
 /// [`QuantError::Merge`] when they did not see the same data.
 pub fn joined(observers: &[Box<dyn Observer>]) -> Result<Stats, QuantError> {
-    let mut parts = observers.iter().map(|o| o.stats().clone());
+    let mut parts = observers.iter().map(|o| o.stats());
     let first = parts.next().unwrap_or_default();
     parts.try_fold(first, Stats::join)
 }

@@ -28,14 +28,15 @@ fn every_statistic_has_its_provider() {
 
 #[test]
 fn a_set_of_statistics_is_gathered_once_each_and_joined() {
-    let kinds = [StatKind::Histogram, StatKind::Range, StatKind::Histogram];
+    let kinds = [StatKind::TopTwo, StatKind::Histogram, StatKind::Range, StatKind::BatchRanges];
     let mut observers = calibench_observers::for_stats(kinds);
-    assert_eq!(observers.len(), 2);
+    assert_eq!(observers.len(), 2, "one pass serves histogram and ranges");
     for observer in &mut observers {
         observer.observe(&calibench_quant::Batch { index: 0, samples: 1, values: &[1.0, 2.0] });
     }
     let stats = calibench_observers::joined(&observers).unwrap();
-    assert!(stats.range.is_some() && stats.histogram.is_some() && stats.batch_ranges.is_none());
+    assert!(kinds.iter().all(|kind| laws::observer::gathered(&stats, *kind)), "{stats:?}");
+    assert!(stats.batch_histograms.is_none());
     assert_eq!(calibench_observers::joined(&[]).unwrap(), calibench_quant::Stats::default());
 }
 

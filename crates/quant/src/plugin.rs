@@ -16,13 +16,20 @@ pub struct Batch<'a> {
 /// Gathers statistics of one site over the calibration data.
 ///
 /// Own observers are exactly mergeable and order-free: any split of the data over batches, threads or
-/// machines gives the same bytes. NaN and ±Inf are counted and otherwise ignored.
+/// machines gives the same bytes. NaN and ±Inf are counted and otherwise ignored. Observers that reproduce
+/// a peer keep that peer's dependence on the order of batches, and say so.
 pub trait Observer: Send {
     /// Sees one batch.
     fn observe(&mut self, batch: &Batch<'_>);
 
     /// Everything seen so far.
-    fn stats(&self) -> &Stats;
+    fn stats(&self) -> Stats;
+
+    /// Whether any order and any split of the data gives the same statistics. Where not, merging two
+    /// observers that both saw data is an error.
+    fn order_free(&self) -> bool {
+        true
+    }
 
     /// Merges what another observer of the same kind saw on other data.
     ///
@@ -48,6 +55,12 @@ pub struct Job<'a> {
 pub trait Calibrator: Send + Sync {
     /// The statistics that [`Calibrator::range`] reads.
     fn needs(&self) -> &'static [StatKind];
+
+    /// Why the method has no answer for this combination; `None` when it has one. Plans leave such
+    /// combinations out with this reason.
+    fn unsupported(&self, _format: IntFormat, _symmetry: Symmetry) -> Option<&'static str> {
+        None
+    }
 
     /// The range of values to represent; what lies outside is clipped.
     ///

@@ -72,6 +72,10 @@ pub struct QParams {
     pub format: IntFormat,
     /// Whether the zero point was free.
     pub symmetry: Symmetry,
+    /// Lowest code in use: the format's, unless a peer's dialect uses another.
+    pub q_min: i32,
+    /// Highest code in use.
+    pub q_max: i32,
     /// Positive, finite, in units of x per code.
     pub scale: Vec<f32>,
     /// The code of 0.0.
@@ -119,7 +123,7 @@ impl QParams {
                 (scale, zero.clamp(f64::from(q_min), f64::from(q_max)) as i32)
             }
         };
-        Ok(Self { format, symmetry, scale: vec![scale], zero_point: vec![zero_point] })
+        Ok(Self { format, symmetry, q_min, q_max, scale: vec![scale], zero_point: vec![zero_point] })
     }
 
     /// Symmetric min-max parameters of a weight tensor whose first axis is the output channel.
@@ -153,13 +157,15 @@ impl QParams {
             scale.extend(Self::from_range(site, range, format, Symmetry::Symmetric)?.scale);
         }
         let zero_point = vec![0; scale.len()];
-        Ok(Self { format, symmetry: Symmetry::Symmetric, scale, zero_point })
+        let symmetry = Symmetry::Symmetric;
+        let (q_min, q_max) = format.range(symmetry);
+        Ok(Self { format, symmetry, q_min, q_max, scale, zero_point })
     }
 
     /// Lowest and highest code.
     #[must_use]
     pub fn code_range(&self) -> (i32, i32) {
-        self.format.range(self.symmetry)
+        (self.q_min, self.q_max)
     }
 
     /// Scale of a channel (any channel of a per-tensor scheme).

@@ -51,7 +51,8 @@ fn within_observed(what: &str, calibrator: &dyn Calibrator, job: &Job<'_>) {
     let Some(observed) = job.stats.range else { return };
     let zero = Range { low: 0.0, high: 0.0 };
     let observed = observed.union(zero);
-    let bin = job.stats.histogram.as_ref().map_or(0.0, |h| h.width());
+    // The outermost bins are wider than what was seen in them.
+    let bin = f64::from(observed.bound()) * 2.0_f64.powi(-(calibench_quant::MANTISSA_BITS as i32));
     let inside = f64::from(range.low) >= f64::from(observed.low) - bin
         && f64::from(range.high) <= f64::from(observed.high) + bin;
     assert!(inside, "{what}: {range:?} reaches beyond the observed {observed:?}");
@@ -96,6 +97,8 @@ pub fn needs(entry: &CalibratorEntry, stats: &Stats) {
             StatKind::Range => without.range = None,
             StatKind::BatchRanges => without.batch_ranges = None,
             StatKind::Histogram => without.histogram = None,
+            StatKind::BatchHistograms => without.batch_histograms = None,
+            StatKind::TopTwo => without.top_two = None,
         }
         for job in jobs(&without) {
             let answer = calibrator.calibrate(&job);

@@ -15,7 +15,7 @@ fn observed(entry: &ObserverEntry, batches: &[&[f32]]) -> Stats {
     for (i, values) in batches.iter().enumerate() {
         observer.observe(&batch(i, values));
     }
-    observer.stats().clone()
+    observer.stats()
 }
 
 /// The serialised form: what "the same bytes" means.
@@ -27,8 +27,9 @@ fn bytes(entry: &ObserverEntry, stats: &Stats) -> String {
 pub fn empty(entry: &ObserverEntry) {
     let fresh = observed(entry, &[]);
     assert_eq!((fresh.samples, fresh.elements, fresh.nan, fresh.infinite), (0, 0, 0, 0), "`{}`", entry.id);
-    assert!(fresh.range.is_none() && fresh.histogram.is_none(), "`{}` claims data it never saw", entry.id);
-    assert!(fresh.batch_ranges.as_ref().is_none_or(|r| r.is_empty()), "`{}` claims batches", entry.id);
+    for kind in StatKind::ALL {
+        assert!(!gathered(&fresh, *kind), "`{}` claims a {kind} it never saw", entry.id);
+    }
 
     let seen = observed(entry, &[&[1.0, -2.0], &[]]);
     for other in [Stats::default(), fresh.clone()] {
@@ -36,11 +37,16 @@ pub fn empty(entry: &ObserverEntry) {
         observer.observe(&batch(0, &[1.0, -2.0]));
         observer.observe(&batch(1, &[]));
         absorb(entry, observer.as_mut(), &other);
-        assert_eq!(bytes(entry, observer.stats()), bytes(entry, &seen), "`{}`: nothing is neutral", entry.id);
+        assert_eq!(
+            bytes(entry, &observer.stats()),
+            bytes(entry, &seen),
+            "`{}`: nothing is neutral",
+            entry.id
+        );
     }
     let mut observer = (entry.construct)();
     absorb(entry, observer.as_mut(), &seen);
-    assert_eq!(bytes(entry, observer.stats()), bytes(entry, &seen), "`{}`: absorbed into nothing", entry.id);
+    assert_eq!(bytes(entry, &observer.stats()), bytes(entry, &seen), "`{}`: absorbed into nothing", entry.id);
 }
 
 /// NaN and ±Inf are counted and leave no other trace.
@@ -61,12 +67,19 @@ pub fn not_finite(entry: &ObserverEntry) {
 /// After finite data the statistic is there.
 pub fn provides(entry: &ObserverEntry, kind: StatKind) {
     let stats = observed(entry, &[&[1.0]]);
-    let there = match kind {
+    assert!(gathered(&stats, kind), "`{}` does not gather {kind}", entry.id);
+}
+
+/// Whether the statistic is there and holds data.
+#[must_use]
+pub fn gathered(stats: &Stats, kind: StatKind) -> bool {
+    match kind {
         StatKind::Range => stats.range.is_some(),
-        StatKind::BatchRanges => stats.batch_ranges.is_some_and(|r| !r.is_empty()),
+        StatKind::BatchRanges => stats.batch_ranges.as_ref().is_some_and(|r| !r.is_empty()),
         StatKind::Histogram => stats.histogram.is_some(),
-    };
-    assert!(there, "`{}` does not gather {kind}", entry.id);
+        StatKind::BatchHistograms => stats.batch_histograms.as_ref().is_some_and(|h| !h.is_empty()),
+        StatKind::TopTwo => stats.top_two.as_ref().is_some_and(|t| !t.is_empty()),
+    }
 }
 
 /// Any split of the batches over observers, seen in any order, with batches seen in pieces, merged in
@@ -89,9 +102,9 @@ pub fn split_and_merge(entry: &ObserverEntry, batches: &[&[f32]], seed: u64) {
     while parts.len() > 1 {
         let other = parts.swap_remove(random.below(parts.len()));
         let into = random.below(parts.len());
-        absorb(entry, parts[into].as_mut(), other.stats());
+        absorb(entry, parts[into].as_mut(), &other.stats());
     }
-    let merged = bytes(entry, parts[0].stats());
+    let merged = bytes(entry, &parts[0].stats());
     assert_eq!(merged, expected, "`{}`: split and merged (seed {seed})", entry.id);
 }
 
