@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use calibench_graph::placement;
-use calibench_quant::{IntFormat, Job, Symmetry, Timing};
+use calibench_quant::{Histogram, IntFormat, Job, Range, Symmetry, Timing};
 use calibench_report::{SiteHistogram, Threshold};
 use calibench_store::{Manifest, RunFolder, Tables};
 use clap::CommandFactory;
@@ -137,22 +137,35 @@ fn histograms(folder: &RunFolder, tables: &Tables) -> Result<Vec<SiteHistogram>>
         used.sort_unstable();
         used.dedup();
         for (site, stats) in &calibration.sites {
-            let Some(histogram) = &stats.histogram else { continue };
+            let (Some(histogram), Some(observed)) = (&stats.histogram, stats.range) else { continue };
             let job = Job { site, stats, format: IntFormat::INT8, symmetry: Symmetry::Affine };
             let mut thresholds = Vec::new();
             for id in &used {
                 let range = (calibrator(id)?.construct)().calibrate(&job)?.thresholds(0);
                 thresholds.push(Threshold { calibrator: id.clone(), low: range.low, high: range.high });
             }
+            let (first_bin, bin_width, counts) = linear(histogram, observed);
             histograms.push(SiteHistogram {
                 model: model.clone(),
                 site: site.clone(),
-                bin_width: histogram.width(),
-                first_bin: histogram.first,
-                counts: histogram.counts.clone(),
+                bin_width,
+                first_bin,
+                counts,
                 thresholds,
             });
         }
     }
     Ok(histograms)
+}
+
+/// A histogram in some 2,000 equal bins, one of whose edges is zero: the first, their width, elements in each.
+fn linear(histogram: &Histogram, observed: Range) -> (i64, f64, Vec<u64>) {
+    const BINS: f64 = 2000.0;
+    let (low, high) = (f64::from(observed.low), f64::from(observed.high));
+    let span = (high - low).max(high.abs().max(low.abs()) * 1e-3).max(f64::from(f32::MIN_POSITIVE));
+    let width = span / BINS;
+    let first = (low / width).floor();
+    let bins = (high / width).floor() - first + 1.0;
+    let counts = histogram.rebinned(observed, first * width, (first + bins) * width, bins as usize);
+    (first as i64, width, counts.into_iter().map(|n| n.round() as u64).collect())
 }

@@ -20,14 +20,22 @@
 //! # Ok::<(), calibench_quant::QuantError>(())
 //! ```
 
+mod aciq;
 mod density;
 mod entropy;
 mod inputs;
+mod isotone;
+mod jensen_shannon;
+mod levels;
+mod lp;
+mod lsq;
 mod minmax;
 mod moving_average;
 mod mse;
 mod percentile;
 mod search;
+mod side;
+mod squared_error;
 
 use std::collections::BTreeSet;
 
@@ -42,6 +50,14 @@ pub const ALL: &[Entry<dyn Calibrator>] = &[
     percentile::ENTRY_99_999,
     mse::ENTRY,
     entropy::ENTRY,
+    jensen_shannon::ENTRY,
+    lp::ENTRY_1,
+    lp::ENTRY_2_4,
+    lp::ENTRY_4,
+    aciq::ENTRY_GAUSS,
+    aciq::ENTRY_LAPLACE,
+    lsq::ENTRY,
+    isotone::ENTRY,
 ];
 
 /// The statistics that a set of methods reads: what one calibration pass must gather to serve them all.

@@ -178,7 +178,7 @@ impl Histogram {
     }
 
     /// Bins and counts, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (i32, u64)> + '_ {
         self.bins.iter().copied().zip(self.counts.iter().copied())
     }
 
