@@ -64,6 +64,11 @@ impl Scan {
         Self { range: Range::of(values), nan, infinite }
     }
 
+    /// Whether every value was a number.
+    pub fn all_finite(&self) -> bool {
+        self.nan == 0 && self.infinite == 0
+    }
+
     /// Of both parts.
     pub fn union(self, other: Self) -> Self {
         Self {

@@ -1,6 +1,6 @@
 //! Every registered observer keeps the laws of the testkit.
 
-use calibench_quant::StatKind;
+use calibench_quant::{PeerStat, StatKind};
 use calibench_testkit::{hostile, laws};
 use proptest::prelude::*;
 
@@ -22,7 +22,13 @@ fn what_is_not_finite_is_counted_and_nothing_else() {
 #[test]
 fn every_statistic_has_its_provider() {
     for kind in StatKind::ALL {
-        laws::observer::provides(calibench_observers::provider(*kind), *kind);
+        let provider = calibench_observers::provider(*kind);
+        laws::observer::provides(provider, *kind);
+        assert_eq!((provider.construct)().order_free(), kind.order_free(), "{kind}");
+    }
+    for stat in PeerStat::ALL {
+        assert!(StatKind::ALL.contains(&StatKind::Peer(*stat)), "{stat}");
+        assert_eq!(calibench_observers::provider(StatKind::Peer(*stat)).id, stat.id());
     }
 }
 
@@ -45,7 +51,7 @@ fn named_hostile_tensors_split_anywhere() {
     for (name, values) in hostile::named() {
         for entry in calibench_observers::ALL {
             let batches: Vec<&[f32]> = values.chunks(values.len().div_ceil(5).max(1)).collect();
-            laws::observer::split_and_merge(entry, &batches, name.len() as u64);
+            laws::observer::divided(entry, &batches, name.len() as u64);
             laws::observer::round_trip(entry, &batches);
         }
     }
@@ -53,10 +59,10 @@ fn named_hostile_tensors_split_anywhere() {
 
 proptest! {
     #[test]
-    fn any_split_in_any_order_gives_the_same_bytes(batches in hostile::batches(), seed in any::<u64>()) {
+    fn any_split_gives_the_same_bytes_or_is_refused(batches in hostile::batches(), seed in any::<u64>()) {
         let batches: Vec<&[f32]> = batches.iter().map(Vec::as_slice).collect();
         for entry in calibench_observers::ALL {
-            laws::observer::split_and_merge(entry, &batches, seed);
+            laws::observer::divided(entry, &batches, seed);
         }
     }
 

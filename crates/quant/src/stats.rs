@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Histogram, QuantError};
+use crate::{Histogram, PeerHistogram, PeerStat, QuantError};
 
 /// Version of the serialised form of [`Stats`].
 pub const STATS_SCHEMA: u32 = 2;
@@ -59,12 +59,32 @@ pub enum StatKind {
     BatchHistograms,
     /// The two largest values of each sample.
     TopTwo,
+    /// What a peer's collector holds; depends on the order of the batches.
+    Peer(PeerStat),
 }
 
 impl StatKind {
     /// Every kind.
-    pub const ALL: &[Self] =
-        &[Self::Range, Self::BatchRanges, Self::Histogram, Self::BatchHistograms, Self::TopTwo];
+    pub const ALL: &[Self] = &[
+        Self::Range,
+        Self::BatchRanges,
+        Self::Histogram,
+        Self::BatchHistograms,
+        Self::TopTwo,
+        Self::Peer(PeerStat::HistogramPytorch),
+        Self::Peer(PeerStat::Histogram128OnnxRuntime),
+        Self::Peer(PeerStat::Histogram512OnnxRuntime),
+        Self::Peer(PeerStat::Histogram2048OnnxRuntime),
+        Self::Peer(PeerStat::AbsoluteHistogram2048OnnxRuntime),
+        Self::Peer(PeerStat::AbsoluteHistogram2048Nvidia),
+        Self::Peer(PeerStat::PdfAimet),
+    ];
+
+    /// Whether the statistic is the same however the data was split over batches and machines.
+    #[must_use]
+    pub fn order_free(self) -> bool {
+        !matches!(self, Self::Peer(_))
+    }
 }
 
 impl std::fmt::Display for StatKind {
@@ -75,6 +95,7 @@ impl std::fmt::Display for StatKind {
             Self::Histogram => "histogram",
             Self::BatchHistograms => "batch-histograms",
             Self::TopTwo => "top-two",
+            Self::Peer(stat) => stat.id(),
         })
     }
 }
@@ -131,8 +152,8 @@ impl From<TopTwo> for [Option<f32>; 2] {
 
 /// Everything gathered about one site.
 ///
-/// All parts merge exactly and in any order: [`Stats::absorb`] joins the statistics of disjoint data,
-/// [`Stats::join`] the parts that different observers gathered over the same data.
+/// All parts but [`Stats::peers`] merge exactly and in any order: [`Stats::absorb`] joins the statistics of
+/// disjoint data, [`Stats::join`] the parts that different observers gathered over the same data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
     /// [`STATS_SCHEMA`] of the writer.
@@ -155,6 +176,9 @@ pub struct Stats {
     pub batch_histograms: Option<BTreeMap<u64, Histogram>>,
     /// Present when a top-two observer ran: batch index → its samples, in order.
     pub top_two: Option<BTreeMap<u64, Vec<TopTwo>>>,
+    /// What the collectors of peers hold, of those that ran and saw a finite value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub peers: BTreeMap<PeerStat, PeerHistogram>,
 }
 
 impl Default for Stats {
@@ -170,6 +194,7 @@ impl Default for Stats {
             histogram: None,
             batch_histograms: None,
             top_two: None,
+            peers: BTreeMap::new(),
         }
     }
 }
@@ -186,12 +211,16 @@ impl Stats {
     /// Merges the statistics of other data.
     ///
     /// # Errors
-    /// [`QuantError::Merge`] when the schema versions differ or both saw the same batch index.
+    /// [`QuantError::Merge`] when the schema versions differ, both saw the same batch index, or both hold
+    /// what the same collector of a peer saw.
     pub fn absorb(&mut self, other: &Self) -> Result<(), QuantError> {
         self.same_schema(other)?;
         apart(&self.batch_ranges, &other.batch_ranges)?;
         apart(&self.batch_histograms, &other.batch_histograms)?;
         apart(&self.top_two, &other.top_two)?;
+        if let Some(stat) = other.peers.keys().find(|stat| self.peers.contains_key(stat)) {
+            return Err(stat.unmergeable());
+        }
         self.samples += other.samples;
         self.elements += other.elements;
         self.nan += other.nan;
@@ -201,6 +230,7 @@ impl Stats {
         self.histogram = merge(self.histogram.take(), other.histogram.clone(), |a, b| a.merged(&b));
         self.batch_histograms = both(self.batch_histograms.take(), &other.batch_histograms);
         self.top_two = both(self.top_two.take(), &other.top_two);
+        self.peers.extend(other.peers.clone());
         Ok(())
     }
 
@@ -221,6 +251,9 @@ impl Stats {
         self.histogram = self.histogram.or(other.histogram);
         self.batch_histograms = self.batch_histograms.or(other.batch_histograms);
         self.top_two = self.top_two.or(other.top_two);
+        for (stat, histogram) in other.peers {
+            self.peers.entry(stat).or_insert(histogram);
+        }
         Ok(self)
     }
 

@@ -1,6 +1,6 @@
 //! Laws of observers.
 
-use calibench_quant::{Batch, Entry, Observer, StatKind, Stats};
+use calibench_quant::{Batch, Entry, Observer, QuantError, StatKind, Stats};
 
 use crate::Random;
 
@@ -61,7 +61,10 @@ pub fn not_finite(entry: &ObserverEntry) {
     assert_eq!(with, without, "`{}`: a value that is not finite left a trace", entry.id);
 
     let nothing = observed(entry, &[&[f32::NAN, f32::INFINITY]]);
-    assert!(nothing.range.is_none() && nothing.histogram.is_none(), "`{}` binned a non-number", entry.id);
+    for kind in StatKind::ALL {
+        let claimed = gathered(&nothing, *kind) && *kind != StatKind::TopTwo;
+        assert!(!claimed, "`{}` gathered a {kind} from non-numbers", entry.id);
+    }
 }
 
 /// After finite data the statistic is there.
@@ -79,12 +82,46 @@ pub fn gathered(stats: &Stats, kind: StatKind) -> bool {
         StatKind::Histogram => stats.histogram.is_some(),
         StatKind::BatchHistograms => stats.batch_histograms.as_ref().is_some_and(|h| !h.is_empty()),
         StatKind::TopTwo => stats.top_two.as_ref().is_some_and(|t| !t.is_empty()),
+        StatKind::Peer(stat) => stats.peers.contains_key(&stat),
     }
+}
+
+/// How an observer may be split over data: freely, or not at all.
+pub fn divided(entry: &ObserverEntry, batches: &[&[f32]], seed: u64) {
+    if (entry.construct)().order_free() {
+        split_and_merge(entry, batches, seed);
+    } else {
+        one_sees_all(entry, batches);
+    }
+}
+
+/// An observer that depends on the order of batches refuses to merge what two of its kind saw and says
+/// why; taken over by one that saw nothing, it goes on where it was; and the same batches give the same
+/// bytes.
+fn one_sees_all(entry: &ObserverEntry, batches: &[&[f32]]) {
+    let expected = observed(entry, batches);
+    assert_eq!(bytes(entry, &observed(entry, batches)), bytes(entry, &expected), "`{}`: twice", entry.id);
+
+    let (first, second) = batches.split_at(batches.len() / 2);
+    let (first, second) = (observed(entry, first), observed(entry, second));
+    let claims = |stats: &Stats| StatKind::ALL.iter().any(|kind| gathered(stats, *kind));
+    let mut observer = (entry.construct)();
+    absorb(entry, observer.as_mut(), &first);
+    if claims(&first) && claims(&second) {
+        let Err(QuantError::Merge { reason }) = observer.absorb(&second) else {
+            panic!("`{}` merges what depends on the order of batches", entry.id);
+        };
+        assert!(reason.contains("order"), "`{}` does not say why it refuses: {reason}", entry.id);
+    }
+    for (i, values) in batches.iter().enumerate().skip(batches.len() / 2) {
+        observer.observe(&batch(i, values));
+    }
+    assert_eq!(bytes(entry, &observer.stats()), bytes(entry, &expected), "`{}`: taken over", entry.id);
 }
 
 /// Any split of the batches over observers, seen in any order, with batches seen in pieces, merged in
 /// any order and shape, gives the same bytes.
-pub fn split_and_merge(entry: &ObserverEntry, batches: &[&[f32]], seed: u64) {
+fn split_and_merge(entry: &ObserverEntry, batches: &[&[f32]], seed: u64) {
     let expected = bytes(entry, &observed(entry, batches));
     let mut random = Random::new(seed);
 
@@ -113,7 +150,7 @@ pub fn round_trip(entry: &ObserverEntry, batches: &[&[f32]]) {
     let stats = observed(entry, batches);
     let written = bytes(entry, &stats);
     let read: Stats = serde_json::from_str(&written)
-        .unwrap_or_else(|e| panic!("`{}`: own stats do not parse: {e}\n{written}", entry.id));
+        .unwrap_or_else(|e| panic!("`{}`: own stats do not parse: {e}\n{written:.2000}", entry.id));
     assert_eq!(read, stats, "`{}`: read back differently", entry.id);
     assert_eq!(bytes(entry, &read), written, "`{}`: written again differently", entry.id);
 }
