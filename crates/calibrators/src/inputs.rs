@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use calibench_quant::{Histogram, Job, QuantError, Range, StatKind, TopTwo};
+use calibench_quant::{Histogram, Job, PeerHistogram, PeerStat, QuantError, Range, StatKind, TopTwo};
 
 /// The observed range.
 pub(crate) fn range(job: &Job<'_>) -> Result<Range, QuantError> {
@@ -35,6 +35,26 @@ pub(crate) fn top_two(job: &Job<'_>) -> Result<Vec<TopTwo>, QuantError> {
         return Err(job.stats.no_sample(job.site));
     }
     Ok(batches.values().flatten().filter(|top| top.second > f32::NEG_INFINITY).copied().collect())
+}
+
+/// The histogram of each batch; at least one.
+pub(crate) fn batch_histograms<'a>(job: &Job<'a>) -> Result<&'a BTreeMap<u64, Histogram>, QuantError> {
+    let histograms = present(job, StatKind::BatchHistograms, job.stats.batch_histograms.as_ref())?;
+    if let Some((index, fault)) = histograms.iter().find_map(|(index, h)| Some((index, h.fault()?))) {
+        let reason = format!("the histogram of batch {index} has {fault}; gather the statistics again");
+        return Err(QuantError::Invalid { site: job.site.to_owned(), reason });
+    }
+    if histograms.is_empty() { Err(job.stats.no_sample(job.site)) } else { Ok(histograms) }
+}
+
+/// What a peer's collector holds, with the edges that it must have.
+pub(crate) fn peer<'a>(job: &Job<'a>, stat: PeerStat) -> Result<&'a PeerHistogram, QuantError> {
+    let held = present(job, StatKind::Peer(stat), job.stats.peers.get(&stat))?;
+    if let Some(fault) = held.fault(stat) {
+        let reason = format!("{stat} holds {fault}; gather the statistics again");
+        return Err(QuantError::Invalid { site: job.site.to_owned(), reason });
+    }
+    Ok(held)
 }
 
 /// A statistic that is not there was not gathered, unless there was nothing to gather.

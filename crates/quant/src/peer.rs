@@ -68,7 +68,7 @@ impl PeerStat {
 pub struct PeerHistogram {
     /// Smallest and largest finite value seen, before any absolute value is taken.
     pub observed: Range,
-    /// Batches that held a finite value.
+    /// Batches that the counts are of: those with a finite value.
     pub batches: u64,
     /// Ends of the bins, in units of the tensor, as the peer holds them: each end, or for PyTorch the
     /// outermost two. For AIMET the positions of its buckets. Empty while AIMET saw zeros only.
@@ -86,17 +86,22 @@ impl PeerHistogram {
     }
 
     /// What is wrong with a histogram that came from a file; `None` when nothing is.
-    ///
-    /// `ends` is the number of edges that belong to so many bins.
     #[must_use]
-    pub fn fault(&self, ends: impl Fn(usize) -> usize) -> Option<String> {
+    pub fn fault(&self, stat: PeerStat) -> Option<String> {
         let Range { low, high } = self.observed;
         if !(low.is_finite() && high.is_finite() && low <= high) {
             return Some(format!("[{low}, {high}], which is not a finite range"));
         }
-        if self.edges.len() != ends(self.counts.len()) || self.batches == 0 {
-            let (edges, bins) = (self.edges.len(), self.counts.len());
-            return Some(format!("{edges} edges to {bins} bins of {} batches", self.batches));
+        let (edges, bins) = (self.edges.len(), self.counts.len());
+        let fits = match stat {
+            PeerStat::HistogramPytorch => (edges, bins) == (2, 2048),
+            // Edges and bins are found apart, and there can be one more or less than bins need.
+            PeerStat::AbsoluteHistogram2048Nvidia => bins >= 128 && edges.abs_diff(bins + 1) <= 1,
+            PeerStat::PdfAimet => (edges, bins) == (0, 0) || (edges, bins) == (512, 512),
+            _ => bins >= 128 && edges == bins + 1,
+        };
+        if !fits || (self.batches == 0 && bins > 0) {
+            return Some(format!("{edges} edges of {bins} bins after {} batches", self.batches));
         }
         if self.edges.iter().any(|e| !e.is_finite()) || self.edges.windows(2).any(|pair| pair[0] > pair[1]) {
             return Some("edges that do not ascend".to_owned());
@@ -113,17 +118,18 @@ mod tests {
 
     fn held() -> PeerHistogram {
         let observed = Range { low: -1.0, high: 2.0 };
-        PeerHistogram { observed, batches: 1, edges: vec![-2.0, 0.0, 2.0], counts: vec![1.0, 4.0] }
+        PeerHistogram { observed, batches: 1, edges: vec![-2.0, 2.0], counts: vec![1.0; 2048] }
     }
 
     #[test]
     fn faults_are_found() {
-        let edges = |bins| bins + 1;
-        assert_eq!(held().fault(edges), None);
+        let stat = PeerStat::HistogramPytorch;
+        assert_eq!(held().fault(stat), None);
+        assert!(held().fault(PeerStat::Histogram128OnnxRuntime).is_some());
         let with = |change: fn(&mut PeerHistogram)| {
             let mut histogram = held();
             change(&mut histogram);
-            histogram.fault(edges)
+            histogram.fault(stat)
         };
         assert!(with(|h| h.observed.high = f32::NAN).is_some());
         assert!(with(|h| h.edges[0] = 3.0).is_some());
