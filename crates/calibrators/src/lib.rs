@@ -21,7 +21,6 @@
 //! ```
 
 mod aciq;
-mod density;
 mod entropy;
 mod inputs;
 mod isotone;
@@ -33,6 +32,7 @@ mod minmax;
 mod moving_average;
 mod mse;
 mod percentile;
+mod quantile;
 mod search;
 mod side;
 mod squared_error;

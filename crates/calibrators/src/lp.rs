@@ -80,6 +80,11 @@ impl Lp {
     /// `Σ |x − fake_quantize(x)|ᵖ` over all elements.
     fn error(&self, cells: &[Cell], q: &QParams) -> f64 {
         let power = self.p + 1.0;
+        let raised = |d: f64| match power {
+            2.0 => d * d,
+            5.0 => d.powi(5).abs(),
+            _ => d.abs().powf(power),
+        };
         let scale = f64::from(q.scale_of(0));
         let zero = q.zero_point_of(0);
         let (least, most) = (f64::from(q.q_min - zero), f64::from(q.q_max - zero));
@@ -91,7 +96,7 @@ impl Lp {
         };
         let antiderivative = |x: f64| {
             let (r, d) = split(x);
-            r * whole + d.abs().powf(power) / power * d.signum()
+            r * whole + raised(d) / power * d.signum()
         };
         let scaled: f64 = cells
             .iter()
