@@ -6,6 +6,8 @@
 /// the row maximum subtracted, so large logits do not overflow. Rounding below zero is set to zero.
 ///
 /// `None` where undefined, which includes `classes == 0` and a length that is no multiple of `classes`.
+///
+/// Not to be confused with [`super::Divergence`], which compares the distributions of the values themselves.
 pub fn kl_divergence(reference_logits: &[f32], candidate_logits: &[f32], classes: usize) -> Option<f64> {
     if classes == 0
         || reference_logits.len() != candidate_logits.len()
