@@ -1,8 +1,8 @@
-//! What can be wrong with the description of a histogram.
+//! What can be wrong with the description of a histogram or of a quantizer.
 
 use thiserror::Error;
 
-/// Errors of [`crate::Density`].
+/// Errors of [`crate::Density`] and [`crate::UniformQuantizer`].
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum MetricsError {
     /// A histogram whose edges and bins do not match.
@@ -34,5 +34,28 @@ pub enum MetricsError {
     Total {
         /// The sum of all masses.
         total: f64,
+    },
+    /// A scale that no quantizer can have.
+    #[error(
+        "scale {scale} cannot quantize; it must be positive and finite, and so must be the value of every code"
+    )]
+    Scale {
+        /// The scale given.
+        scale: f32,
+    },
+    /// Codes that no quantizer can have.
+    #[error(
+        "codes {q_min}..={q_max} with zero point {zero_point} cannot quantize; the lowest must not exceed the \
+         highest, and none may exceed ±{most}"
+    )]
+    Codes {
+        /// Lowest code.
+        q_min: i32,
+        /// Highest code.
+        q_max: i32,
+        /// Code of 0.0.
+        zero_point: i32,
+        /// Largest magnitude allowed.
+        most: i32,
     },
 }

@@ -12,8 +12,8 @@ pub mod spec;
 
 pub use classify::{agreement, argmax, correct, predictions, top1};
 pub use distance::{
-    Density, Divergence, Pointwise, SQNR_CAP_DB, cosine, kl_divergence, max_abs_error, mse, sqnr_db,
-    wasserstein1,
+    Density, Distances, Divergence, Pointwise, QuantizedDensity, SQNR_CAP_DB, UniformQuantizer, cosine,
+    kl_divergence, max_abs_error, mse, sqnr_db, wasserstein1,
 };
 pub use error::MetricsError;
 pub use interval::{Interval, RESAMPLES, Z95, percentile_bootstrap, wilson};

@@ -3,7 +3,7 @@
 use super::density::Density;
 use crate::Interval;
 
-/// The usual number of bins: what half of the int8 codes can resolve.
+/// Bins that [`super::Distances`] compares in: what half of the int8 codes can resolve.
 ///
 /// A tensor that has at least half of 256 codes over the joint range reaches every bin, so that its divergence is
 /// mass that moved (clipped, shifted), not the mere fact that codes are discrete. Where there are more bins than

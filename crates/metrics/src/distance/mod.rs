@@ -8,7 +8,8 @@
 //! | [`wasserstein1`] | two samples or histograms | how far mass moved, in units of the tensor | which element went where |
 //! | [`Divergence`] | two samples or histograms in common bins | mass in the wrong bin, however near | moves within a bin |
 //!
-//! [`Density`] is a histogram that has these distances too.
+//! [`Density`] is a histogram that has these distances too; [`UniformQuantizer`] says what a quantizer makes of
+//! a tensor or of a histogram; [`Distances`] gathers all of it for one pair.
 //!
 //! The reference comes first. `None` stands for what is undefined: an empty input, an element that is NaN or
 //! infinite in either tensor, and for element pairs two lengths. A cell whose logits overflowed to NaN so gets
@@ -16,15 +17,21 @@
 //! so the same input gives the same bits.
 
 mod density;
+mod distances;
 mod divergence;
 mod logits;
 mod pointwise;
+mod quantized;
+mod quantizer;
 mod wasserstein;
 
 pub use density::Density;
+pub use distances::Distances;
 pub use divergence::{DIVERGENCE_BINS, Divergence, KL_SKEW};
 pub use logits::kl_divergence;
 pub use pointwise::{Pointwise, SQNR_CAP_DB, cosine, max_abs_error, mse, sqnr_db};
+pub use quantized::QuantizedDensity;
+pub use quantizer::UniformQuantizer;
 pub use wasserstein::wasserstein1;
 
 /// Whether the sample is a distribution: not empty, and all finite.
