@@ -3,8 +3,9 @@
 
 use calibench_quant::{Histogram, Job, QuantError, Range, Symmetry};
 
+use crate::inputs;
+use crate::search::{self, Steps};
 use crate::side::Side;
-use crate::{inputs, search};
 
 /// Bins in each code. Their number is the same for every candidate, so the noise of a sample's histogram,
 /// which grows with the number of bins, weighs on all of them alike.
@@ -80,7 +81,8 @@ impl Levels {
                     _ => negative,
                 };
                 bins((q_max - q_min) as usize, into, |share| below(share * (low + high) - low));
-                into.clipped = (negative - self.negative.below(low), self.positive.all() - self.positive.below(high));
+                into.clipped =
+                    (negative - self.negative.below(low), self.positive.all() - self.positive.below(high));
             }
         }
     }
@@ -142,7 +144,7 @@ pub(crate) fn least_divergence(
         // In units of the tie: a difference below it is none.
         (divergence / TIE).round()
     };
-    Ok(search::thresholds(job, observed, clip, floor, cost))
+    Ok(search::thresholds(job, observed, Steps::ROUGH, clip, floor, cost))
 }
 
 impl Candidate {

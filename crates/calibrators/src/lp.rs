@@ -2,7 +2,8 @@
 
 use calibench_quant::{Calibrator, Cell, Entry, Histogram, Job, QParams, QuantError, Range, StatKind};
 
-use crate::{inputs, search};
+use crate::inputs;
+use crate::search::{self, Steps};
 
 /// Registry entry for the mean absolute error.
 pub(crate) const ENTRY_1: Entry<dyn Calibrator> = Entry {
@@ -70,9 +71,11 @@ impl Calibrator for Lp {
         let floor = |low: f64, high: f64| {
             let reach = (low + high) / codes;
             let beyond = |x: f64| (x - high - reach).max(-x - low - reach).max(0.0);
-            cells.iter().map(|c| c.count * beyond(c.low).min(beyond(c.high)).powf(self.p)).sum()
+            let cost = |c: &Cell| c.count * beyond(c.low).min(beyond(c.high)).powf(self.p);
+            let below = cells.iter().take_while(|c| -c.high > low + reach);
+            below.chain(cells.iter().rev().take_while(|c| c.low > high + reach)).map(cost).sum()
         };
-        Ok(search::thresholds(job, observed, clip, floor, cost))
+        Ok(search::thresholds(job, observed, Steps::FINE, clip, floor, cost))
     }
 }
 

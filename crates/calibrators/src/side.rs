@@ -236,7 +236,8 @@ mod tests {
 
     #[test]
     fn a_constant_is_a_point() {
-        let side: Side<Moments> = Side::positive(&Histogram::of(&[2.5; 10]).unwrap(), Range { low: 2.5, high: 2.5 });
+        let side: Side<Moments> =
+            Side::positive(&Histogram::of(&[2.5; 10]).unwrap(), Range { low: 2.5, high: 2.5 });
         assert_eq!(side.below(2.499).count, 0.0);
         assert_eq!(side.below(2.5), Moments { count: 10.0, sum: 25.0, squares: 62.5 });
         assert_eq!(side.clipped_squares(1.25), 10.0 * 1.25 * 1.25);
@@ -245,7 +246,8 @@ mod tests {
     #[test]
     fn magnitudes_far_below_the_largest_count_as_zero() {
         let values = [1e-30_f32, 1e-3, 1.0, 3e8];
-        let side: Side<Moments> = Side::positive(&Histogram::of(&values).unwrap(), Range::of(&values).unwrap());
+        let side: Side<Moments> =
+            Side::positive(&Histogram::of(&values).unwrap(), Range::of(&values).unwrap());
         assert_eq!(side.below(1e-20).count, 1.0);
         assert_eq!(side.below(0.1).count, 2.0);
         assert_eq!(side.all().count, 4.0);
@@ -253,10 +255,12 @@ mod tests {
 
     #[test]
     fn a_side_without_values_is_empty() {
-        let side: Side<Moments> = Side::negative(&Histogram::of(&[1.0, 2.0]).unwrap(), Range { low: 1.0, high: 2.0 });
+        let side: Side<Moments> =
+            Side::negative(&Histogram::of(&[1.0, 2.0]).unwrap(), Range { low: 1.0, high: 2.0 });
         assert_eq!((side.top(), side.all()), (0.0, Moments::default()));
         assert_eq!(side.below(1.0), Moments::default());
-        let zeros: Side<Moments> = Side::folded(&Histogram::of(&[0.0, -0.0]).unwrap(), Range { low: 0.0, high: 0.0 });
+        let zeros: Side<Moments> =
+            Side::folded(&Histogram::of(&[0.0, -0.0]).unwrap(), Range { low: 0.0, high: 0.0 });
         assert_eq!((zeros.all().count, zeros.all().squares), (2.0, 0.0));
     }
 }

@@ -1,6 +1,6 @@
 //! The expected squared error of quantization under a histogram.
 
-use calibench_quant::{Histogram, QParams, Range};
+use calibench_quant::{Histogram, IntFormat, QParams, Range, Symmetry};
 
 use crate::side::{Moments, Side};
 
@@ -25,34 +25,32 @@ const SINGLE: i32 = 1 << calibench_quant::MANTISSA_BITS;
 ///
 /// and a bin costs `ρ S³ (F(b / S) − F(a / S))`. Both are exact for the piecewise-uniform density.
 #[derive(Debug, Clone)]
-pub(crate) struct SquaredError {
-    positive: Side<Moments>,
-    negative: Side<Moments>,
-    folded: Side<Moments>,
+pub(crate) enum SquaredError {
+    /// For codes that lie alike on both sides of zero: the magnitudes of all values.
+    Folded(Side<Moments>),
+    /// For any codes: the magnitudes of the positive and of the negative values.
+    Sides(Side<Moments>, Side<Moments>),
 }
 
 impl SquaredError {
-    pub fn of(histogram: &Histogram, observed: Range) -> Self {
-        Self {
-            positive: Side::positive(histogram, observed),
-            negative: Side::negative(histogram, observed),
-            folded: Side::folded(histogram, observed),
+    /// For scales and zero points of this format and symmetry.
+    pub fn of(histogram: &Histogram, observed: Range, format: IntFormat, symmetry: Symmetry) -> Self {
+        if symmetry == Symmetry::Symmetric && format.signed {
+            Self::Folded(Side::folded(histogram, observed))
+        } else {
+            Self::Sides(Side::positive(histogram, observed), Side::negative(histogram, observed))
         }
-    }
-
-    /// Magnitudes of the positive and of the negative values, and of all.
-    pub fn sides(&self) -> (&Side<Moments>, &Side<Moments>, &Side<Moments>) {
-        (&self.positive, &self.negative, &self.folded)
     }
 
     /// `Σ (x − fake_quantize(x))²` over all elements.
     pub fn total(&self, q: &QParams) -> f64 {
         let scale = f64::from(q.scale_of(0));
         let (above, below) = (q.q_max - q.zero_point_of(0), q.zero_point_of(0) - q.q_min);
-        if above == below {
-            one_side(&self.folded, scale, above)
-        } else {
-            one_side(&self.positive, scale, above) + one_side(&self.negative, scale, below)
+        match self {
+            Self::Folded(all) => one_side(all, scale, above.min(below)),
+            Self::Sides(positive, negative) => {
+                one_side(positive, scale, above) + one_side(negative, scale, below)
+            }
         }
     }
 }
@@ -116,12 +114,11 @@ fn rounded(t: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use calibench_quant::{IntFormat, Symmetry};
     use calibench_testkit::Random;
 
-    fn model(values: &[f32]) -> (SquaredError, Range) {
-        let observed = Range::of(values).unwrap();
-        (SquaredError::of(&Histogram::of(values).unwrap(), observed), observed)
+    fn total(values: &[f32], q: &QParams) -> f64 {
+        let (histogram, observed) = (Histogram::of(values).unwrap(), Range::of(values).unwrap());
+        SquaredError::of(&histogram, observed, q.format, q.symmetry).total(q)
     }
 
     fn on_the_values(values: &[f32], q: &QParams) -> f64 {
@@ -137,13 +134,13 @@ mod tests {
             random.many(200_000, |r| -r.student_t().abs()),
         ];
         for values in &tensors {
-            let (model, observed) = model(values);
+            let observed = Range::of(values).unwrap();
             for format in IntFormat::ALL {
                 for symmetry in Symmetry::ALL {
                     for shrink in [1.0, 0.6, 0.2] {
                         let range = Range { low: observed.low * shrink, high: observed.high * shrink };
                         let q = QParams::from_range("t", range, *format, *symmetry).unwrap();
-                        let (expected, true_error) = (model.total(&q), on_the_values(values, &q));
+                        let (expected, true_error) = (total(values, &q), on_the_values(values, &q));
                         let off = (expected - true_error).abs() / true_error;
                         assert!(
                             off < 0.02,
@@ -158,13 +155,14 @@ mod tests {
     #[test]
     fn one_integral_and_many_agree_where_both_hold() {
         // int16 scales, integrated code by code against bin by bin.
-        let (model, _) = model(&Random::new(6).normals(10_000));
+        let values = Random::new(6).normals(10_000);
+        let side = Side::folded(&Histogram::of(&values).unwrap(), Range::of(&values).unwrap());
         let scale = 1e-4;
-        let by_bins = many_codes(&model.folded, scale, 0.5 * scale, 20_000.5 * scale);
+        let by_bins = many_codes(&side, scale, 0.5 * scale, 20_000.5 * scale);
         let mut by_codes = 0.0;
-        let mut below = model.folded.below(0.5 * scale);
+        let mut below = side.below(0.5 * scale);
         for code in 1..=20_000 {
-            let upto = model.folded.below((f64::from(code) + 0.5) * scale);
+            let upto = side.below((f64::from(code) + 0.5) * scale);
             by_codes += upto.minus(below).squares_about(f64::from(code) * scale);
             below = upto;
         }
@@ -173,11 +171,12 @@ mod tests {
 
     #[test]
     fn a_constant_costs_what_it_costs() {
-        let (model, observed) = model(&[2.5; 10]);
+        let values = [2.5; 10];
+        let observed = Range { low: 2.5, high: 2.5 };
         let q = QParams::from_range("t", observed, IntFormat::INT8, Symmetry::Affine).unwrap();
-        assert!(model.total(&q) < 1e-10);
+        assert!(total(&values, &q) < 1e-10);
         let half = Range { low: 0.0, high: 1.25 };
         let q = QParams::from_range("t", half, IntFormat::INT8, Symmetry::Affine).unwrap();
-        assert!((model.total(&q) - 10.0 * 1.25 * 1.25).abs() < 1e-5);
+        assert!((total(&values, &q) - 10.0 * 1.25 * 1.25).abs() < 1e-5);
     }
 }
