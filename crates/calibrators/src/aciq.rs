@@ -3,7 +3,7 @@
 use calibench_quant::{Calibrator, Entry, Job, QuantError, Range, StatKind, Symmetry};
 
 use crate::inputs;
-use crate::side::{Moments, Side};
+use crate::side::{Moments, Side, Sum};
 
 const SOURCE: &str = "Banner et al. 2018, arXiv 1810.05723, §3 (ACIQ)";
 
@@ -60,7 +60,8 @@ impl Calibrator for Aciq {
     fn range(&self, job: &Job<'_>) -> Result<Range, QuantError> {
         let observed = inputs::range(job)?;
         let histogram = inputs::histogram(job)?;
-        let (positive, negative) = (Side::positive(histogram, observed), Side::negative(histogram, observed));
+        let (positive, negative): (Side<Moments>, Side<Moments>) =
+            (Side::positive(histogram, observed), Side::negative(histogram, observed));
         // The least magnitude that is not zero.
         let zero = f64::from(f32::MIN_POSITIVE);
         let (above, below) = (positive.above(zero), negative.above(zero));
@@ -101,7 +102,7 @@ impl Law {
     }
 
     /// σ or b about the mean.
-    fn spread_about(self, mean: f64, positive: &Side, negative: &Side) -> f64 {
+    fn spread_about(self, mean: f64, positive: &Side<Moments>, negative: &Side<Moments>) -> f64 {
         let all = positive.all().plus(negative.all());
         match self {
             Self::Gauss => (all.squares / all.count - mean * mean).max(0.0).sqrt(),

@@ -24,8 +24,8 @@ pub(crate) const ENTRY: Entry<dyn Calibrator> = Entry {
 /// to them lies beyond. Exact zeros are left out: they are exact in every scheme. Symmetric formats take |x| (unsigned ones max(x, 0)) and `q_max + 1` codes; affine ones all
 /// `q_max − q_min + 1`, with the zero point's rounding (at most half a code) left out.
 ///
-/// Candidates: thresholds in steps of 2⁻⁴ octaves from the observed range down to where half of the elements
-/// would be clipped, refined to 2⁻¹⁰ octaves around the three best; where the format is affine and the data
+/// Candidates: thresholds in steps of an eighth of an octave from the observed range down to where half of
+/// a side's elements would be clipped, refined to 2⁻⁶ octaves (1 %) around the three best; where the format is affine and the data
 /// lies on both sides of zero, the same for each end in turn, then descent. However far an outlier lies, there
 /// are dozens of candidates within the bulk. Ties keep the wider range. With more than 2,048 codes (every
 /// 16-bit format) bins would be finer than the histogram's, and the answer is the observed range.

@@ -13,17 +13,17 @@ pub(crate) const ENTRY: Entry<dyn Calibrator> = Entry {
 };
 
 /// Candidates per octave of the upper threshold.
-const PER_OCTAVE: i32 = 64;
+const PER_OCTAVE: i32 = 32;
 /// Octaves below the observed range that are searched.
-const OCTAVES: i32 = 16;
+const OCTAVES: i32 = 12;
 
-/// The range `[min x, T]` for which most samples keep their largest value apart from and above their second:
+/// The range `[min(x, 0), T]` for which most samples keep their largest value apart from and above their second:
 ///
 /// ```text
 /// T = argmax  #{ i : q(first_i) > q(second_i) }      q: quantization with the range's scale and zero point
 /// ```
 ///
-/// Candidates are 64 thresholds an octave from the largest value seen downwards; ties keep the widest.
+/// Candidates are 32 thresholds an octave from the largest value seen down to 2⁻¹² of it; ties keep the widest.
 /// Samples whose two largest are equal, and those of fewer than two finite values, have no order to keep.
 ///
 /// # Errors
@@ -46,9 +46,8 @@ impl Calibrator for Isotone {
         let end = f64::from(if observed.high > 0.0 { observed.high } else { observed.low });
         let candidate = |step: i32| {
             let share = (-f64::from(step) / f64::from(PER_OCTAVE)).exp2();
-            let (low, high) =
-                if end > 0.0 { (f64::from(observed.low), end * share) } else { (end * share, 0.0) };
-            inputs::clip(observed, low, high)
+            let low = if end > 0.0 { f64::from(observed.low.min(0.0)) } else { end * share };
+            inputs::clip(observed, low, end.max(0.0) * share)
         };
         let mut best = (kept(job, &pairs, observed)?, observed);
         for step in 1..=OCTAVES * PER_OCTAVE {

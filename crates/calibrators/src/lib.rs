@@ -21,7 +21,6 @@
 //! ```
 
 mod aciq;
-mod density;
 mod entropy;
 mod inputs;
 mod isotone;
@@ -35,6 +34,7 @@ mod mse;
 pub mod peers;
 mod per_channel;
 mod percentile;
+mod quantile;
 mod search;
 mod side;
 mod squared_error;

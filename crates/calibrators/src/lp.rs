@@ -2,7 +2,8 @@
 
 use calibench_quant::{Calibrator, Cell, Entry, Histogram, Job, QParams, QuantError, Range, StatKind};
 
-use crate::{inputs, search};
+use crate::inputs;
+use crate::search::{self, Steps};
 
 /// Registry entry for the mean absolute error.
 pub(crate) const ENTRY_1: Entry<dyn Calibrator> = Entry {
@@ -70,9 +71,11 @@ impl Calibrator for Lp {
         let floor = |low: f64, high: f64| {
             let reach = (low + high) / codes;
             let beyond = |x: f64| (x - high - reach).max(-x - low - reach).max(0.0);
-            cells.iter().map(|c| c.count * beyond(c.low).min(beyond(c.high)).powf(self.p)).sum()
+            let cost = |c: &Cell| c.count * beyond(c.low).min(beyond(c.high)).powf(self.p);
+            let below = cells.iter().take_while(|c| -c.high > low + reach);
+            below.chain(cells.iter().rev().take_while(|c| c.low > high + reach)).map(cost).sum()
         };
-        Ok(search::thresholds(job, observed, clip, floor, cost))
+        Ok(search::thresholds(job, observed, Steps::FINE, clip, floor, cost))
     }
 }
 
@@ -80,6 +83,11 @@ impl Lp {
     /// `Σ |x − fake_quantize(x)|ᵖ` over all elements.
     fn error(&self, cells: &[Cell], q: &QParams) -> f64 {
         let power = self.p + 1.0;
+        let raised = |d: f64| match power {
+            2.0 => d * d,
+            5.0 => d.powi(5).abs(),
+            _ => d.abs().powf(power),
+        };
         let scale = f64::from(q.scale_of(0));
         let zero = q.zero_point_of(0);
         let (least, most) = (f64::from(q.q_min - zero), f64::from(q.q_max - zero));
@@ -91,7 +99,7 @@ impl Lp {
         };
         let antiderivative = |x: f64| {
             let (r, d) = split(x);
-            r * whole + d.abs().powf(power) / power * d.signum()
+            r * whole + raised(d) / power * d.signum()
         };
         let scaled: f64 = cells
             .iter()

@@ -3,7 +3,7 @@
 use calibench_quant::{Calibrator, Entry, Job, QuantError, Range, StatKind, Symmetry};
 
 use crate::inputs;
-use crate::side::Side;
+use crate::side::{Moments, Side};
 
 /// Registry entry.
 pub(crate) const ENTRY: Entry<dyn Calibrator> = Entry {
@@ -36,7 +36,7 @@ impl Calibrator for LsqInit {
 
     fn range(&self, job: &Job<'_>) -> Result<Range, QuantError> {
         let observed = inputs::range(job)?;
-        let all = Side::folded(inputs::histogram(job)?, observed).all();
+        let all: Moments = Side::folded(inputs::histogram(job)?, observed).all();
         let (q_min, q_max) = job.format.range(job.symmetry);
         let two_sided = observed.low < 0.0 && observed.high > 0.0;
         let (codes, below) = match job.symmetry {

@@ -3,7 +3,7 @@
 use calibench_quant::{Calibrator, Entry, Job, QParams, QuantError, Range, StatKind, Symmetry};
 
 use crate::inputs;
-use crate::search;
+use crate::search::{self, Steps};
 use crate::squared_error::SquaredError;
 
 /// Registry entry.
@@ -46,28 +46,31 @@ impl Calibrator for Mse {
 
     fn range(&self, job: &Job<'_>) -> Result<Range, QuantError> {
         let observed = inputs::range(job)?;
-        let model = SquaredError::of(inputs::histogram(job)?, observed);
+        let model = SquaredError::of(inputs::histogram(job)?, observed, job.format, job.symmetry);
         let clip = |low: f64, high: f64| inputs::clip(observed, -low, high);
         let cost = |low, high| cost(job, &model, clip(low, high));
-        Ok(search::thresholds(job, observed, clip, |low, high| floor(job, &model, low, high), cost))
+        Ok(search::thresholds(
+            job,
+            observed,
+            Steps::FINE,
+            clip,
+            |low, high| floor(job, &model, low, high),
+            cost,
+        ))
     }
 }
 
 /// What clipping to `[−low, high]` costs, rounding aside: no scale for that range costs less.
 fn floor(job: &Job<'_>, model: &SquaredError, low: f64, high: f64) -> f64 {
-    let (positive, negative, folded) = model.sides();
     // The outermost codes round what lies half a step beyond them; the scale is rounded to fp32.
     let codes = f64::from(job.format.range(job.symmetry).1.max(1));
-    let reach = match job.symmetry {
-        Symmetry::Symmetric => 0.5 / codes + 1e-6,
-        Symmetry::Affine => 1.0 / codes + 1e-6,
-    };
-    match (job.symmetry, job.format.signed) {
-        (Symmetry::Symmetric, true) => folded.clipped_squares(low.max(high) * (1.0 + reach)),
-        (Symmetry::Symmetric, false) => positive.clipped_squares(high * (1.0 + reach)),
-        (Symmetry::Affine, _) => {
-            let step = (low + high) * reach;
-            positive.clipped_squares(high + step) + negative.clipped_squares(low + step)
+    match model {
+        SquaredError::Folded(all) => all.clipped_squares(low.max(high) * (1.0 + 0.5 / codes + 1e-6)),
+        SquaredError::Sides(positive, negative) => {
+            let step = (low + high) * (1.0 / codes + 1e-6);
+            let below =
+                if job.symmetry == Symmetry::Affine { negative.clipped_squares(low + step) } else { 0.0 };
+            positive.clipped_squares(high + step) + below
         }
     }
 }
@@ -143,7 +146,8 @@ mod tests {
             for format in [IntFormat::INT8, IntFormat::INT4, IntFormat::UINT8] {
                 for symmetry in Symmetry::ALL {
                     let job = Job { site: "t", stats: &stats, format, symmetry: *symmetry };
-                    let model = SquaredError::of(stats.histogram.as_ref().unwrap(), observed);
+                    let histogram = stats.histogram.as_ref().unwrap();
+                    let model = SquaredError::of(histogram, observed, format, *symmetry);
                     let found = cost(&job, &model, Mse.range(&job).unwrap());
                     let mut least = f64::INFINITY;
                     for a in 0..=60 {

@@ -12,6 +12,7 @@ use calibench_quant::{Job, Range, Symmetry};
 pub(crate) fn thresholds(
     job: &Job<'_>,
     observed: Range,
+    steps: Steps,
     clip: impl Fn(f64, f64) -> Range,
     floor: impl Fn(f64, f64) -> f64,
     mut cost: impl FnMut(f64, f64) -> f64,
@@ -19,71 +20,87 @@ pub(crate) fn thresholds(
     let tops = (f64::from(-observed.low.min(0.0)), f64::from(observed.high.max(0.0)));
     match (job.symmetry, job.format.signed) {
         (Symmetry::Symmetric, true) if tops != (0.0, 0.0) => {
-            let best = one_threshold(tops.0.max(tops.1), |t| floor(t, t), |t| cost(t, t));
+            let best = one_threshold(tops.0.max(tops.1), steps, |t| floor(t, t), |t| cost(t, t));
             clip(best, best)
         }
         // Negative values all become 0 in an unsigned symmetric format, whatever the threshold.
         (Symmetry::Symmetric, false) if tops.1 > 0.0 => {
-            let best = one_threshold(tops.1, |t| floor(t, t), |t| cost(t, t));
+            let best = one_threshold(tops.1, steps, |t| floor(t, t), |t| cost(t, t));
             clip(best, best)
         }
         (Symmetry::Affine, _) if tops.0 > 0.0 && tops.1 > 0.0 => {
-            let (low, high) = two_thresholds(tops, floor, cost);
+            let (low, high) = two_thresholds(tops, steps, floor, cost);
             clip(low, high)
         }
         (Symmetry::Affine, _) if tops.1 > 0.0 => {
-            clip(0.0, one_threshold(tops.1, |t| floor(0.0, t), |t| cost(0.0, t)))
+            clip(0.0, one_threshold(tops.1, steps, |t| floor(0.0, t), |t| cost(0.0, t)))
         }
         (Symmetry::Affine, _) if tops.0 > 0.0 => {
-            clip(one_threshold(tops.0, |t| floor(t, 0.0), |t| cost(t, 0.0)), 0.0)
+            clip(one_threshold(tops.0, steps, |t| floor(t, 0.0), |t| cost(t, 0.0)), 0.0)
         }
         _ => observed,
     }
 }
 
-/// Candidates per octave of the first sweep.
-const PER_OCTAVE: f64 = 16.0;
 /// Octaves that a sweep goes down at most.
 const OCTAVES: f64 = 64.0;
 /// Basins of the first sweep that are searched finely.
 const BASINS: usize = 3;
-/// Finest step, in octaves: 0.07 % of a threshold.
-const FINEST: f64 = 1.0 / 1024.0;
+
+/// Steps of a search, in octaves of the threshold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Steps {
+    /// Of the first sweep.
+    pub coarse: f64,
+    /// The finest.
+    pub fine: f64,
+}
+
+impl Steps {
+    /// Down to 0.07 % of a threshold, for smooth costs.
+    pub const FINE: Self = Self { coarse: 1.0 / 16.0, fine: 1.0 / 1024.0 };
+    /// Down to 1 % of a threshold, for costs whose noise hides finer differences.
+    pub const ROUGH: Self = Self { coarse: 1.0 / 8.0, fine: 1.0 / 64.0 };
+}
 
 /// The threshold of least cost in `(0, top]`.
 ///
 /// A geometric sweep from `top` downwards, ended by `floor`: no threshold below one whose floor exceeds the
-/// best cost so far can cost less. Then the three best basins are searched in ever finer steps down to
-/// 2⁻¹⁰ octaves. Deterministic; ties keep the wider.
-pub(crate) fn one_threshold(top: f64, floor: impl Fn(f64) -> f64, mut cost: impl FnMut(f64) -> f64) -> f64 {
-    let at = |octaves: f64| top * (-octaves).exp2();
-    let mut tried = vec![(cost(top), 0.0)];
+/// best cost so far can cost less. Then a finer one in each of the three best basins, and ever finer ones
+/// about the best. Deterministic; ties keep the wider.
+fn one_threshold(
+    top: f64,
+    steps: Steps,
+    floor: impl Fn(f64) -> f64,
+    mut cost: impl FnMut(f64) -> f64,
+) -> f64 {
+    // Cost, octaves below the top.
+    let mut at = |octaves: f64| (cost(top * (-octaves).exp2()), octaves);
+    let mut tried = vec![at(0.0)];
     let mut best = tried[0];
-    let mut step = 1.0;
-    while step <= OCTAVES * PER_OCTAVE {
-        let octaves = step / PER_OCTAVE;
-        if floor(at(octaves)) > best.0 {
+    for octaves in (1..).map(|i| f64::from(i) * steps.coarse).take_while(|o| *o <= OCTAVES) {
+        if floor(top * (-octaves).exp2()) > best.0 {
             break;
         }
-        tried.push((cost(at(octaves)), octaves));
+        tried.push(at(octaves));
         best = lower(best, tried[tried.len() - 1]);
-        step += 1.0;
     }
     tried.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    for (_, start) in tried.into_iter().take(BASINS) {
-        let mut centre = (f64::INFINITY, start);
-        let mut width = 1.0 / PER_OCTAVE;
-        while width > FINEST {
-            let around = (-7..=7).map(|i| centre.1 + f64::from(i) * width / 8.0).filter(|o| *o >= 0.0);
-            let candidates: Vec<f64> = around.collect();
-            for octaves in candidates {
-                centre = lower(centre, (cost(at(octaves)), octaves));
+    tried.truncate(BASINS);
+    let mut width = steps.coarse;
+    while width > steps.fine {
+        for (_, centre) in std::mem::take(&mut tried) {
+            for i in (-7..=7).filter(|i| *i != 0) {
+                let octaves = centre + f64::from(i) * width / 8.0;
+                if octaves >= 0.0 {
+                    best = lower(best, at(octaves));
+                }
             }
-            width /= 8.0;
         }
-        best = lower(best, centre);
+        tried.push(best);
+        width /= 8.0;
     }
-    at(best.1)
+    top * (-best.1).exp2()
 }
 
 /// The cheaper of two; the wider of two that cost the same.
@@ -95,10 +112,11 @@ fn lower(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
 ///
 /// Geometric sweeps in quarter octaves: both ends at one distance from zero, then each end in turn with the
 /// other held, all ended by `floor`; then descent from the best pair, moving either end or both, in ever
-/// finer steps down to 2⁻¹⁰ octaves. Never worse than the full range, but a local optimum. Deterministic;
+/// finer steps. Never worse than the full range, but a local optimum. Deterministic;
 /// ties keep the first tried, which is the wider.
-pub(crate) fn two_thresholds(
+fn two_thresholds(
     tops: (f64, f64),
+    steps: Steps,
     floor: impl Fn(f64, f64) -> f64,
     mut cost: impl FnMut(f64, f64) -> f64,
 ) -> (f64, f64) {
@@ -132,13 +150,16 @@ pub(crate) fn two_thresholds(
     let apart = ((tops.0 / top).log2(), (tops.1 / top).log2());
     sweep(&|o| ((o + apart.0).max(0.0), (o + apart.1).max(0.0)), &mut best);
     for _round in 0..2 {
-        let (_, (_, b)) = best;
+        let (before, (_, b)) = best;
         sweep(&|o| (o, b), &mut best);
         let (_, (a, _)) = best;
         sweep(&|o| (a, o), &mut best);
+        if best.0 == before {
+            break;
+        }
     }
     let mut stride = 0.25;
-    while stride > FINEST {
+    while stride >= steps.fine {
         for _round in 0..8 {
             let (_, (a, b)) = best;
             let mut moved = false;
@@ -164,10 +185,11 @@ mod tests {
     #[test]
     fn finds_the_bottom_of_a_bowl() {
         let bowl = |x: f64, at: f64| (x / at).ln().powi(2);
-        let found = one_threshold(1000.0, NO_FLOOR, |x| bowl(x, 37.0));
+        let found = one_threshold(1000.0, Steps::FINE, NO_FLOOR, |x| bowl(x, 37.0));
         assert!((found / 37.0 - 1.0).abs() < 1e-3, "{found}");
         let (a, b) = two_thresholds(
             (1000.0, 20.0),
+            Steps::FINE,
             |_, _| 0.0,
             |a, b| bowl(a, 3.7) + bowl(b, 12.0) + bowl(a * b, 44.4),
         );
@@ -176,14 +198,14 @@ mod tests {
 
     #[test]
     fn ties_keep_the_widest() {
-        assert_eq!(one_threshold(5.0, NO_FLOOR, |_| 1.0), 5.0);
-        assert_eq!(two_thresholds((3.0, 7.0), |_, _| 0.0, |_, _| 1.0), (3.0, 7.0));
+        assert_eq!(one_threshold(5.0, Steps::FINE, NO_FLOOR, |_| 1.0), 5.0);
+        assert_eq!(two_thresholds((3.0, 7.0), Steps::FINE, |_, _| 0.0, |_, _| 1.0), (3.0, 7.0));
     }
 
     #[test]
     fn a_second_basin_is_found_when_it_is_the_deeper() {
         let two = |x: f64| (x / 900.0).ln().powi(2).min(0.1) + (x / 3.0).ln().powi(2).min(0.2);
-        assert!((one_threshold(1000.0, NO_FLOOR, two) / 3.0 - 1.0).abs() < 1e-3);
+        assert!((one_threshold(1000.0, Steps::FINE, NO_FLOOR, two) / 3.0 - 1.0).abs() < 1e-3);
     }
 
     #[test]
@@ -191,6 +213,7 @@ mod tests {
         let mut calls = 0;
         one_threshold(
             1.0,
+            Steps::FINE,
             |x| 1.0 / x,
             |x| {
                 calls += 1;

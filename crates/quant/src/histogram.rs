@@ -1,7 +1,5 @@
 //! Histograms whose bins are prefixes of the floating-point numbers: exactly mergeable, for any range.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::Range;
@@ -57,7 +55,26 @@ impl Histogram {
         if v.is_sign_negative() { -1 - magnitude } else { magnitude }
     }
 
+    /// The bin of a magnitude, and how far into it the magnitude lies, from 0 to 1. Exact, whether or not
+    /// fp32 can hold it.
+    #[inline(always)]
+    #[must_use]
+    pub fn place(magnitude: f64) -> (i32, f64) {
+        // An f64 has the same leading significand bits and an exponent that is 896 greater.
+        const OPEN: u32 = 52 - MANTISSA_BITS;
+        const BIAS: i32 = (1023 - 127) << MANTISSA_BITS;
+        if magnitude < f64::from(f32::MIN_POSITIVE) {
+            let bin = Self::bin_of(magnitude as f32);
+            let (low, high) = Self::edges(bin);
+            return (bin, ((magnitude - low) / (high - low)).clamp(0.0, 1.0));
+        }
+        let bits = magnitude.to_bits();
+        let share = (bits & ((1 << OPEN) - 1)) as i64 as f64 * (1.0 / (1_u64 << OPEN) as f64);
+        ((bits >> OPEN) as i32 - BIAS, share)
+    }
+
     /// Both ends of a bin, in units of the tensor.
+    #[inline]
     #[must_use]
     pub fn edges(bin: i32) -> (f64, f64) {
         let edge = |prefix: i32| {
@@ -153,28 +170,25 @@ impl Histogram {
     /// The histogram of |x|.
     #[must_use]
     pub fn folded(&self) -> Self {
-        self.mapped(|bin| if bin < 0 { -1 - bin } else { bin })
-    }
-
-    /// The histogram of max(x, 0).
-    #[must_use]
-    pub fn positives(&self) -> Self {
-        self.mapped(|bin| bin.max(0))
+        let (negative, positive) = self.sides();
+        positive.merged(&negative.negated())
     }
 
     /// The histogram of −x.
     #[must_use]
     pub fn negated(&self) -> Self {
-        self.mapped(|bin| -1 - bin)
+        let (bins, counts) = self.iter().rev().map(|(bin, count)| (-1 - bin, count)).unzip();
+        Self { bins, counts }
     }
 
-    fn mapped(&self, place: impl Fn(i32) -> i32) -> Self {
-        let mut counts = BTreeMap::new();
-        for (bin, count) in self.iter() {
-            *counts.entry(place(bin)).or_insert(0) += count;
-        }
-        let (bins, counts) = counts.into_iter().unzip();
-        Self { bins, counts }
+    /// The histograms of the values below zero and of the others.
+    fn sides(&self) -> (Self, Self) {
+        let middle = self.bins.partition_point(|bin| *bin < 0);
+        let part = |bins: &[i32], counts: &[u64]| Self { bins: bins.to_vec(), counts: counts.to_vec() };
+        (
+            part(&self.bins[..middle], &self.counts[..middle]),
+            part(&self.bins[middle..], &self.counts[middle..]),
+        )
     }
 
     /// Bins and counts, ascending.
@@ -285,6 +299,11 @@ mod tests {
         for v in values.into_iter().filter(|v| v.is_finite()) {
             let bin = Histogram::bin_of(v);
             let (low, high) = Histogram::edges(bin);
+            if v.is_sign_positive() {
+                let (same, share) = Histogram::place(f64::from(v));
+                assert_eq!(same, bin, "{v}");
+                assert_eq!(low + share * (high - low), f64::from(v), "{v}");
+            }
             assert!(low <= f64::from(v) && f64::from(v) <= high && low < high, "{v} in [{low}, {high}]");
             assert!((-FINITE..FINITE).contains(&bin), "{v}");
         }
@@ -324,7 +343,6 @@ mod tests {
         let map = |f: fn(f32) -> f32| Histogram::of(&values.map(f)).unwrap();
         let h = Histogram::of(&values).unwrap();
         assert_eq!(h.folded(), map(f32::abs));
-        assert_eq!(h.positives(), map(|v| if v > 0.0 { v } else { 0.0 }));
         assert_eq!(h.negated(), map(|v| -v));
     }
 
