@@ -142,9 +142,11 @@ fn no_method_beats_mse_on_the_raw_tensor() {
                         continue;
                     }
                     let other = error(method.as_ref());
-                    // The histogram knows a value to 2⁻⁹ of itself; what is left is luck.
+                    // The histogram knows a value to 2⁻⁹ of itself, which many 16-bit codes share: where
+                    // in its code each of 50,000 values falls is luck, with a standard deviation of 0.4 %.
+                    let luck = if format.bits > 9 { 0.016 } else { 0.002 };
                     assert!(
-                        mse <= other * 1.002,
+                        mse <= other * (1.0 + luck),
                         "{name} {format} {}: mse {mse:e}, {} {other:e}",
                         symmetry.id(),
                         entry.id

@@ -75,7 +75,8 @@ impl Calibrator for Mse {
 
 /// The shrunk range of least error.
 fn of_batch(job: &Job<'_>, observed: Range, histogram: &Histogram) -> Result<Range, QuantError> {
-    let model = SquaredError::of(histogram, observed);
+    // Its symmetric codes reach one further below zero than above: each side for itself, as if affine.
+    let model = SquaredError::of(histogram, observed, job.format, Symmetry::Affine);
     let elements = histogram.total() as f64;
     let mut best = (WORST, observed);
     for i in 0..STEPS {
