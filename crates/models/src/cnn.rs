@@ -4,14 +4,14 @@ use calibench_graph::{Conv2d, Dim, Graph, GraphBuilder, GraphError, Op, ValueId}
 
 use crate::ModelEntry;
 use crate::init::{Init, filled};
-use crate::train::Recipe;
+use crate::train::{Recipe, SHIFT};
 
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     id: "digits-cnn",
     summary: "residual network, 16 to 32 channels, conv + batch norm + ReLU (He et al. 2015)",
     dataset: "digits",
     build,
-    recipe: Recipe { epochs: 14, batch: 32, learning_rate: 4e-3, weight_decay: 1e-2, shift: true },
+    recipe: Recipe { epochs: 14, batch: 32, learning_rate: 4e-3, weight_decay: 1e-2, shift: SHIFT },
 };
 
 /// Convolution and normalisation, with a ReLU when asked for.
