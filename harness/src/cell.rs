@@ -11,7 +11,6 @@ use calibench_engine::{EngineError, QuantSpec};
 use calibench_graph::{Graph, ValueId, placement};
 use calibench_kernels::Kernels;
 use calibench_metrics::{Z95, agreement, cosine, kl_divergence, max_abs_error, sqnr_db, wilson};
-use calibench_models::{Cache, QatConfig, qat};
 use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
 use calibench_store::{CellRecord, LatencyRow, OutcomeRow, Row, RunFolder};
 use calibench_tasks::{Classification, Dataset, Outcome, Samples, Task};
@@ -51,7 +50,6 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let id = cell.id();
     let dataset = prepare::dataset(&cell.model, plan.dataset_dir.as_deref())?;
     let trained = prepare::model(&cell.model, cell.seed, &dataset, &mut |_| ControlFlow::Continue(()))?;
-    let load = Instant::now();
     let ready = ready(cell, &trained.graph, &dataset, folder)?;
     let options = |max_batch| -> Result<CompileOptions> {
         let kernels = Kernels::new(cell.kernel.parse()?)?;
@@ -62,6 +60,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let task = Classification { samples: test, classes: dataset.meta.classes as usize };
 
     // Memory first: nothing but the candidate has run, and the peak starts from what it holds.
+    let load = Instant::now();
     let mut candidate = Executable::compile(&ready.graph, &ready.spec, options(largest)?)?;
     let load_seconds = load.elapsed().as_secs_f64();
     memory::reset_peak();
@@ -140,9 +139,7 @@ fn ready(cell: &Cell, graph: &Graph, dataset: &Dataset, folder: &RunFolder) -> R
     };
     let Some(format) = cell.dtype.activation_format() else { return Ok(ready) };
     if cell.timing == Timing::Qat {
-        let config = QatConfig::new(cell.dtype, symmetry, granularity, cell.seed);
-        let cache = Cache::new(prepare::cache_dir()?);
-        let tuned = qat(graph, dataset, &config, &cache, &mut |_| ControlFlow::Continue(()))?;
+        let tuned = prepare::fine_tuned(cell, graph, dataset, &mut |_| ControlFlow::Continue(()))?;
         (ready.graph, ready.spec) = (tuned.graph, tuned.spec);
         return Ok(ready);
     }

@@ -8,11 +8,12 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use calibench_engine::interpret::{Interpreter, ObserveTap};
 use calibench_graph::{Graph, ValueId, placement};
-use calibench_models::{Cache, Progress, Trained, load_or_train};
-use calibench_quant::Stats;
+use calibench_models::{Cache, Progress, QatConfig, QatResult, Trained, load_or_train, qat};
+use calibench_quant::{Granularity, Stats, Symmetry};
 use calibench_tasks::Dataset;
 use serde::{Deserialize, Serialize};
 
+use crate::axes::Cell;
 use crate::config::Measure;
 
 /// Statistics of one calibration pass, as kept in the run folder: every calibrator replays them.
@@ -71,6 +72,37 @@ pub fn model(
     Ok(load_or_train(entry, dataset, seed, &Cache::new(cache_dir()?), progress)?)
 }
 
+/// The model of a QAT cell fine-tuned with fake quantization, from the cache or tuned now.
+///
+/// # Errors
+/// As [`model`].
+pub fn fine_tuned(
+    cell: &Cell,
+    trained: &Graph,
+    dataset: &Dataset,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<QatResult> {
+    let granularity = cell.granularity.unwrap_or(Granularity::PerTensor);
+    let symmetry = cell.symmetry.unwrap_or(Symmetry::Symmetric);
+    let config = QatConfig::new(cell.dtype, symmetry, granularity, cell.seed);
+    Ok(qat(trained, dataset, &config, &Cache::new(cache_dir()?), progress)?)
+}
+
+/// Fails when the calibration split is smaller than what a configuration asks for.
+///
+/// # Errors
+/// Naming the key and both numbers.
+pub fn check_calibration(dataset: &Dataset, measure: &Measure) -> Result<()> {
+    let (asked, there) = (measure.calibration_samples, dataset.calibration.len());
+    if asked > there {
+        bail!(
+            "measure.calibration_samples is {asked}, but dataset `{}` has {there} calibration samples",
+            dataset.meta.id
+        );
+    }
+    Ok(())
+}
+
 /// Observes every activation site over the calibration split, once, for all `calibrators`.
 ///
 /// # Errors
@@ -82,14 +114,7 @@ pub fn calibrate(
     calibrators: &BTreeSet<String>,
 ) -> Result<Calibration> {
     let split = &dataset.calibration;
-    if measure.calibration_samples > split.len() {
-        bail!(
-            "measure.calibration_samples is {}, but dataset `{}` has {} calibration samples",
-            measure.calibration_samples,
-            dataset.meta.id,
-            split.len()
-        );
-    }
+    check_calibration(dataset, measure)?;
     let kinds = calibench_calibrators::needs(calibrators)?;
     let placement = placement(graph);
     let start = Instant::now();
