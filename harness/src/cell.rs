@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use calibench_engine::compile::{CompileOptions, Executable};
 use calibench_engine::interpret::{FakeQuantTap, Interpreter};
 use calibench_engine::{EngineError, QuantSpec};
-use calibench_graph::{Graph, ValueId, placement};
+use calibench_graph::{Graph, Node, Op, ValueId, placement};
 use calibench_kernels::Kernels;
 use calibench_metrics::{Z95, agreement, cosine, kl_divergence, max_abs_error, sqnr_db, wilson};
 use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
@@ -246,15 +246,20 @@ fn latency(
     Ok(rows)
 }
 
+/// Whether the node multiplies two activations, for which int16 codes have no kernel.
+#[must_use]
+pub fn widened(node: &Node) -> bool {
+    matches!(node.op, Op::MatMul { .. })
+}
+
 /// Operators that the plan leaves in floating point, for integer cells.
 fn float_ops(cell: &Cell, graph: &Graph) -> String {
     if !cell.dtype.is_integer() || cell.timing == Timing::WeightOnly {
         return "all".to_owned();
     }
     let mut names: Vec<&str> = placement(graph).float_ops.iter().map(|f| f.op).collect();
-    let attention = graph.nodes.iter().any(|n| matches!(n.op, calibench_graph::Op::MatMul { .. }));
-    if cell.dtype == Dtype::Int16 && attention {
-        names.push("MatMul");
+    if cell.dtype == Dtype::Int16 {
+        names.extend(graph.nodes.iter().filter(|n| widened(n)).map(|n| n.op.name()));
     }
     names.sort_unstable();
     names.dedup();
