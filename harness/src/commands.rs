@@ -113,7 +113,12 @@ fn one_cell(run: &Path, id: &str) -> Result<()> {
 fn report(run: &Path) -> Result<()> {
     let folder = RunFolder::open(run)?;
     let manifest = folder.read_manifest()?;
-    let tables = folder.load_tables()?;
+    let tables = folder.load_tables().with_context(|| {
+        format!(
+            "cannot read the run's tables; `calibench sweep --resume {}` writes them from its cells",
+            run.display()
+        )
+    })?;
     write_report(&folder, &manifest, &tables)?;
     console::result(&calibench_report::terminal_summary(&manifest, &tables, console::width()));
     console::result(&format!("report: {}/report.html", run.display()));

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use calibench_engine::interpret::{Interpreter, ObserveTap};
-use calibench_graph::{Graph, ValueId, placement};
+use calibench_graph::{Graph, ValueId, bind, placement};
 use calibench_models::{Cache, Progress, QatConfig, QatResult, Trained, load_or_train, qat};
 use calibench_quant::{Granularity, Stats, Symmetry};
 use calibench_tasks::Dataset;
@@ -48,13 +48,26 @@ pub fn cache_dir() -> Result<PathBuf> {
 /// The dataset of a model, or the user's folder in its place.
 ///
 /// # Errors
-/// When the dataset is unknown, damaged or does not match its description.
+/// When the dataset is unknown, damaged, or does not match its description or the model.
 pub fn dataset(model: &str, dir: Option<&Path>) -> Result<Dataset> {
     let entry = calibench_models::find(model)?;
-    Ok(match dir {
+    let dataset = match dir {
         Some(dir) => Dataset::load_dir(dir)?,
         None => Dataset::embedded(entry.dataset)?,
-    })
+    };
+    let graph = entry.inference_graph(0)?;
+    let sample = bind(&graph.value(Graph::INPUT).shape, 1)[1..].to_vec();
+    let classes = bind(&graph.value(graph.output).shape, 1)[1..].to_vec();
+    let meta = &dataset.meta;
+    if (&meta.shape, &[meta.classes as usize][..]) != (&sample, &classes[..]) {
+        bail!(
+            "dataset `{}` has samples of shape {:?} in {} classes, but {model} takes {sample:?} and gives {classes:?}",
+            meta.id,
+            meta.shape,
+            meta.classes
+        );
+    }
+    Ok(dataset)
 }
 
 /// The trained model, from the cache or trained now. `progress` is told of each epoch and stops the

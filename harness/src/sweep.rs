@@ -91,7 +91,9 @@ fn start(
     };
     plan.write(&folder)?;
     folder.write_manifest(&manifest)?;
-    console::note(&format!("measuring {} cells into {}", plan.cells.len(), path.display()));
+    let cells = plan.cells.len();
+    let noun = if cells == 1 { "cell" } else { "cells" };
+    console::note(&format!("measuring {cells} {noun} into {}", path.display()));
     Ok((folder, plan, manifest))
 }
 

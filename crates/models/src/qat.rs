@@ -13,7 +13,7 @@ use calibench_tasks::Dataset;
 use candle_core::{Error, Result as CandleResult, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::train::{Progress, Recipe, SHIFT, fit};
+use crate::train::{Progress, Recipe, SHIFT, data_key, fit};
 use crate::{Cache, ModelError};
 
 /// New weight of the moving average of activation ranges.
@@ -82,7 +82,7 @@ pub fn qat(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<QatResult, ModelError> {
     let kind = format!("{}-qat", graph.name);
-    let file = cache.file(&kind, &(config, &dataset.sha256, graph.content_hash()));
+    let file = cache.file(&kind, &(config, data_key(dataset), graph.content_hash()));
     if let Some(kept) = Cache::read::<Kept>(&file) {
         return Ok(result(kept, config, None));
     }

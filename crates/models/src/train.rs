@@ -80,7 +80,7 @@ pub fn load_or_train(
     cache: &Cache,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Trained, ModelError> {
-    let file = cache.file(entry.id, &(entry.recipe, &dataset.sha256, seed));
+    let file = cache.file(entry.id, &(entry.recipe, data_key(dataset), seed));
     if let Some(Kept { graph, test_top1 }) = Cache::read(&file) {
         return Ok(trained(graph, test_top1, None));
     }
@@ -92,6 +92,12 @@ pub fn load_or_train(
     let kept = Kept { test_top1: test_top1(&graph, dataset, &mut NoTap)?, graph };
     cache.write(&file, &kept)?;
     Ok(trained(kept.graph, kept.test_top1, Some(seconds)))
+}
+
+/// What of a dataset decides a training's result: the file, and how its columns become samples.
+pub(crate) fn data_key(dataset: &Dataset) -> impl Serialize + '_ {
+    let meta = &dataset.meta;
+    (&dataset.sha256, &meta.shape, meta.classes, meta.scale)
 }
 
 fn trained(graph: Graph, test_top1: f64, seconds: Option<f64>) -> Trained {

@@ -55,10 +55,11 @@ pub struct Recommendation {
 ///
 /// Cells qualify if they finished and their top-1 is at most `max_drop_points` below that of the
 /// fp32 cell of the same seed and threads. Of those, the ones count as faster whose latency interval
-/// lies entirely below 1 at the smallest batch size. The fastest decides dtype and timing mode; of the
-/// faster ones of that dtype and timing which it beats by no more than what cells that run the same code differ by, the one wins whose logits are closest to fp32's, by
-/// SQNR: which of them happened to be timed fastest would be another one next time. If nothing is faster, the smallest
-/// weights win, provided that they are smaller than fp32's; if there is none either, fp32 stays.
+/// lies entirely below 1 at the smallest batch size. The fastest decides dtype and timing mode. Of the
+/// faster cells of that kind which it beats by no more than cells differ that run the same code, the one
+/// wins whose logits are closest to fp32's, by SQNR: which of them happened to be timed fastest would be
+/// another one next time. If nothing is faster, the smallest weights win, provided that they are smaller
+/// than fp32's; if there is none either, fp32 stays.
 ///
 /// A missing or non-finite accuracy never qualifies; a missing or non-finite latency never counts
 /// as faster. With one test set and many cells the winner is picked among noisy estimates, so its
