@@ -193,7 +193,7 @@ fn a_truncated_dataset_is_refused() {
     let dataset = dir.display().to_string();
     refuses(
         &["sweep", "--model", "digits-mlp", "--dataset", &dataset, "--out", &out("truncated-out")],
-        &["digits.parquet", "sha256"],
+        &["digits.parquet", "SHA-256"],
     );
 }
 
@@ -204,7 +204,7 @@ fn a_dataset_whose_hash_differs_is_refused() {
     let dataset = dir.display().to_string();
     refuses(
         &["sweep", "--model", "digits-mlp", "--dataset", &dataset, "--out", &out("hash-out")],
-        &["sha256", "0000"],
+        &["SHA-256", "0000"],
     );
 }
 
