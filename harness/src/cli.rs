@@ -113,7 +113,7 @@ pub struct Sweep {
     /// Folder with dataset.toml that replaces the models' built-in dataset
     #[arg(long, value_name = "DIR", help_heading = "Measuring")]
     pub dataset: Option<PathBuf>,
-    /// The run folder to write, new or empty [default: reports/runs/<utc>-<host>-<commit>]
+    /// The run folder to write, new or empty [default: reports/runs/UTC-HOST-COMMIT]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub out: Option<PathBuf>,
     /// Go on with a run that was interrupted: finished cells are kept, its own configuration is used

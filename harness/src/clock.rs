@@ -43,7 +43,7 @@ pub fn measure(
     while blocks[0].len() < MIN_BLOCKS
         || (start.elapsed().as_secs_f64() < seconds && blocks[0].len() < MAX_BLOCKS)
     {
-        for who in if blocks[0].len() % 2 == 0 { [0, 1] } else { [1, 0] } {
+        for who in if blocks[0].len().is_multiple_of(2) { [0, 1] } else { [1, 0] } {
             let executable = if who == 0 { &mut *candidate } else { &mut *twin };
             let first = samples[who].len();
             for _ in 0..runs {

@@ -1,4 +1,5 @@
 //! The command line as its user meets it: help, lists, plans and messages about bad input.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail by panic, as it does")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Sweeps from end to end: what they write, that they repeat, and that they survive being killed.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail by panic, as it does")]
 
 mod common;
 

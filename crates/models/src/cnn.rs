@@ -32,7 +32,7 @@ impl Block<'_> {
         let weight = self.init.weight(&[output, input, kernel, kernel])?;
         let x = self.g.add(name, Op::Conv2d(attributes), &[x], vec![(&format!("{name}.weight"), weight)])?;
         let norm = format!("{name}.norm");
-        let params = vec![
+        let params = [
             (format!("{norm}.weight"), filled(&[output], 1.0)?),
             (format!("{norm}.bias"), filled(&[output], 0.0)?),
             (format!("{norm}.running_mean"), filled(&[output], 0.0)?),
