@@ -85,8 +85,11 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
 
     let site_batch = measure.evaluation_batch.min(test.len());
     let site_rows = sites::compare(&id, &ready.graph, &ready.spec, site_batch, test.batch(0..site_batch))?;
-    let latency = latency(&id, cell, measure, test, |largest| {
-        Ok((compiled(&ready.graph, &ready.spec, largest)?, compiled(&trained.graph, &reference, largest)?))
+    let latency = latency(&id, cell, measure, test, |largest, twin_first| {
+        let twin = || compiled(&trained.graph, &reference, largest);
+        let early = if twin_first { Some(twin()?) } else { None };
+        let candidate = compiled(&ready.graph, &ready.spec, largest)?;
+        Ok((candidate, early.map_or_else(twin, Ok)?))
     })?;
 
     let mut row = Row {
@@ -234,14 +237,13 @@ fn latency(
     cell: &Cell,
     measure: &Measure,
     test: &Samples,
-    compile: impl Fn(usize) -> Result<(Executable, Executable)>,
+    compile: impl Fn(usize, bool) -> Result<(Executable, Executable)>,
 ) -> Result<Vec<LatencyRow>> {
     let mut rows = Vec::new();
     for &batch in &measure.batch {
-        let (mut candidate, mut twin) = compile(batch)?;
         let input = input_of(test, batch);
-        let seconds = measure.latency_seconds;
-        rows.push(clock::measure(id, &mut candidate, &mut twin, batch, &input, seconds, cell.seed)?);
+        let build = |twin_first| compile(batch, twin_first);
+        rows.push(clock::measure(id, build, batch, &input, measure.latency_seconds, cell.seed)?);
     }
     Ok(rows)
 }
