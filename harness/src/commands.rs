@@ -6,12 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use calibench_graph::placement;
-use calibench_quant::{Histogram, IntFormat, Job, Range, Symmetry, Timing};
+use calibench_quant::{Dtype, Histogram, IntFormat, Job, Range, Symmetry, Timing};
 use calibench_report::{SiteHistogram, Threshold};
 use calibench_store::{Manifest, RunFolder, Tables};
 use clap::CommandFactory;
 
-use crate::axes::calibrator;
+use crate::axes::{Cell, calibrator};
 use crate::cli::{Cli, Command, Sweep};
 use crate::config::{Config, DEFAULT};
 use crate::plan::{Plan, plan};
@@ -80,6 +80,16 @@ fn dry_run(plan: &Plan) -> Result<String> {
         for op in placement.float_ops {
             text.push_str(&format!("  {:<28} {:<14} {}\n", op.node, op.op, op.reason));
         }
+        let of_model = |c: &&Cell| c.model == model;
+        if plan.cells.iter().filter(of_model).any(|c| c.dtype == Dtype::Int16) {
+            for node in graph.nodes.iter().filter(|n| cell::widened(n)) {
+                let reason = "int16 cells only: no kernel multiplies two int16 activations; widened to fp32";
+                text.push_str(&format!("  {:<28} {:<14} {reason}\n", node.name, node.op.name()));
+            }
+        }
+        if plan.cells.iter().filter(of_model).any(|c| c.timing == Timing::WeightOnly) {
+            text.push_str("  (weight-only cells: everything; weights are widened to fp32)\n");
+        }
     }
     if !plan.excluded.is_empty() {
         text.push_str("\nleft out:\n");
@@ -103,7 +113,12 @@ fn one_cell(run: &Path, id: &str) -> Result<()> {
 fn report(run: &Path) -> Result<()> {
     let folder = RunFolder::open(run)?;
     let manifest = folder.read_manifest()?;
-    let tables = folder.load_tables()?;
+    let tables = folder.load_tables().with_context(|| {
+        format!(
+            "cannot read the run's tables; `calibench sweep --resume {}` writes them from its cells",
+            run.display()
+        )
+    })?;
     write_report(&folder, &manifest, &tables)?;
     console::result(&calibench_report::terminal_summary(&manifest, &tables, console::width()));
     console::result(&format!("report: {}/report.html", run.display()));

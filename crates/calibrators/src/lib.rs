@@ -22,6 +22,7 @@
 
 mod aciq;
 mod entropy;
+pub mod fp8;
 mod inputs;
 mod isotone;
 mod jensen_shannon;
@@ -38,6 +39,7 @@ mod quantile;
 mod search;
 mod side;
 mod squared_error;
+pub mod weights;
 
 use std::collections::BTreeSet;
 

@@ -36,9 +36,17 @@ fn quantizer() -> impl Strategy<Value = UniformQuantizer> {
 /// The project's histogram of a tensor, its outermost bins held to what was seen.
 fn binned(values: &[f32]) -> Density {
     let histogram = Histogram::of(values).expect("finite values");
-    let Range { low, high } = Range::of(values).expect("finite values");
-    let edges = (0..=histogram.counts.len()).map(|i| histogram.edge(i).clamp(low.into(), high.into()));
-    Density::new(edges.collect(), histogram.counts.iter().map(|n| *n as f64).collect()).expect("a histogram")
+    let observed = Range::of(values).expect("finite values");
+    let (mut edges, mut mass) = (Vec::new(), Vec::new());
+    for cell in histogram.cells(observed) {
+        // Between two bins that are not empty lies one that is.
+        if !edges.is_empty() {
+            mass.push(0.0);
+        }
+        edges.extend([cell.low, cell.high]);
+        mass.push(cell.count);
+    }
+    Density::new(edges, mass).expect("a histogram")
 }
 
 /// Each value a point.

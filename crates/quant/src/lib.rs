@@ -14,6 +14,7 @@
 mod axes;
 mod error;
 mod format;
+mod fp8;
 mod histogram;
 mod peer;
 mod plugin;
@@ -23,8 +24,9 @@ mod stats;
 pub use axes::{Dtype, Timing, nearest};
 pub use error::QuantError;
 pub use format::IntFormat;
+pub use fp8::Fp8Format;
 pub use histogram::{Cell, Histogram, MANTISSA_BITS};
 pub use peer::{PeerHistogram, PeerStat};
-pub use plugin::{Batch, Calibrator, Entry, Job, Observer, find};
+pub use plugin::{Batch, Calibrator, Entry, Fp8Calibrator, Job, Observer, WeightCalibrator, find};
 pub use qparams::{Granularity, MIN_SCALE, QParams, Symmetry};
 pub use stats::{Range, STATS_SCHEMA, StatKind, Stats, TopTwo};
