@@ -1,5 +1,6 @@
 //! The axes of a sweep: what may vary from cell to cell, and how names are checked.
 
+use anyhow::{Result, bail};
 use calibench_quant::{Dtype, Entry, Granularity, QuantError, Symmetry, Timing, find, nearest};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,34 @@ impl Axes {
             threads: self.threads.or_else(|| fallback.threads.clone()),
             seed: self.seed.or_else(|| fallback.seed.clone()),
         }
+    }
+
+    /// Checks what the names of the registries do not: that no axis is empty, and that threads make sense.
+    ///
+    /// # Errors
+    /// Naming the axis and what it must be.
+    pub fn check(&self) -> Result<()> {
+        let empty = |axis: &Option<Vec<String>>| axis.as_ref().is_some_and(Vec::is_empty);
+        let axes = [
+            ("model", empty(&self.model)),
+            ("dtype", empty(&self.dtype)),
+            ("timing", empty(&self.timing)),
+            ("calibrator", empty(&self.calibrator)),
+            ("granularity", empty(&self.granularity)),
+            ("symmetry", empty(&self.symmetry)),
+            ("kernel", empty(&self.kernel)),
+            ("threads", self.threads.as_ref().is_some_and(Vec::is_empty)),
+            ("seed", self.seed.as_ref().is_some_and(Vec::is_empty)),
+        ];
+        if let Some((name, _)) = axes.into_iter().find(|(_, empty)| *empty) {
+            bail!(
+                "axis `{name}` is empty: name at least one value, or leave the axis out to take its default"
+            );
+        }
+        if let Some(bad) = self.threads.iter().flatten().find(|t| !(1..=1024).contains(*t)) {
+            bail!("threads must be from 1 to 1024, got {bad}");
+        }
+        Ok(())
     }
 
     /// Whether an axis is mentioned that says which cells of a model run, rather than how.

@@ -8,10 +8,9 @@ use anyhow::{Context, Result};
 use calibench_engine::compile::{CompileOptions, Executable};
 use calibench_engine::interpret::{FakeQuantTap, Interpreter};
 use calibench_engine::{EngineError, QuantSpec};
-use calibench_graph::{Graph, ValueId, placement};
+use calibench_graph::{Graph, Node, Op, ValueId, placement};
 use calibench_kernels::Kernels;
 use calibench_metrics::{Z95, agreement, cosine, kl_divergence, max_abs_error, sqnr_db, wilson};
-use calibench_models::{Cache, QatConfig, qat};
 use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
 use calibench_store::{CellRecord, LatencyRow, OutcomeRow, Row, RunFolder};
 use calibench_tasks::{Classification, Dataset, Outcome, Samples, Task};
@@ -51,7 +50,6 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let id = cell.id();
     let dataset = prepare::dataset(&cell.model, plan.dataset_dir.as_deref())?;
     let trained = prepare::model(&cell.model, cell.seed, &dataset, &mut |_| ControlFlow::Continue(()))?;
-    let load = Instant::now();
     let ready = ready(cell, &trained.graph, &dataset, folder)?;
     let options = |max_batch| -> Result<CompileOptions> {
         let kernels = Kernels::new(cell.kernel.parse()?)?;
@@ -62,6 +60,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let task = Classification { samples: test, classes: dataset.meta.classes as usize };
 
     // Memory first: nothing but the candidate has run, and the peak starts from what it holds.
+    let load = Instant::now();
     let mut candidate = Executable::compile(&ready.graph, &ready.spec, options(largest)?)?;
     let load_seconds = load.elapsed().as_secs_f64();
     memory::reset_peak();
@@ -86,8 +85,11 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
 
     let site_batch = measure.evaluation_batch.min(test.len());
     let site_rows = sites::compare(&id, &ready.graph, &ready.spec, site_batch, test.batch(0..site_batch))?;
-    let latency = latency(&id, cell, measure, test, |largest| {
-        Ok((compiled(&ready.graph, &ready.spec, largest)?, compiled(&trained.graph, &reference, largest)?))
+    let latency = latency(&id, cell, measure, test, |largest, twin_first| {
+        let twin = || compiled(&trained.graph, &reference, largest);
+        let early = if twin_first { Some(twin()?) } else { None };
+        let candidate = compiled(&ready.graph, &ready.spec, largest)?;
+        Ok((candidate, early.map_or_else(twin, Ok)?))
     })?;
 
     let mut row = Row {
@@ -140,9 +142,7 @@ fn ready(cell: &Cell, graph: &Graph, dataset: &Dataset, folder: &RunFolder) -> R
     };
     let Some(format) = cell.dtype.activation_format() else { return Ok(ready) };
     if cell.timing == Timing::Qat {
-        let config = QatConfig::new(cell.dtype, symmetry, granularity, cell.seed);
-        let cache = Cache::new(prepare::cache_dir()?);
-        let tuned = qat(graph, dataset, &config, &cache, &mut |_| ControlFlow::Continue(()))?;
+        let tuned = prepare::fine_tuned(cell, graph, dataset, &mut |_| ControlFlow::Continue(()))?;
         (ready.graph, ready.spec) = (tuned.graph, tuned.spec);
         return Ok(ready);
     }
@@ -237,16 +237,21 @@ fn latency(
     cell: &Cell,
     measure: &Measure,
     test: &Samples,
-    compile: impl Fn(usize) -> Result<(Executable, Executable)>,
+    compile: impl Fn(usize, bool) -> Result<(Executable, Executable)>,
 ) -> Result<Vec<LatencyRow>> {
     let mut rows = Vec::new();
     for &batch in &measure.batch {
-        let (mut candidate, mut twin) = compile(batch)?;
         let input = input_of(test, batch);
-        let seconds = measure.latency_seconds;
-        rows.push(clock::measure(id, &mut candidate, &mut twin, batch, &input, seconds, cell.seed)?);
+        let build = |twin_first| compile(batch, twin_first);
+        rows.push(clock::measure(id, build, batch, &input, measure.latency_seconds, cell.seed)?);
     }
     Ok(rows)
+}
+
+/// Whether the node multiplies two activations, for which int16 codes have no kernel.
+#[must_use]
+pub fn widened(node: &Node) -> bool {
+    matches!(node.op, Op::MatMul { .. })
 }
 
 /// Operators that the plan leaves in floating point, for integer cells.
@@ -255,9 +260,8 @@ fn float_ops(cell: &Cell, graph: &Graph) -> String {
         return "all".to_owned();
     }
     let mut names: Vec<&str> = placement(graph).float_ops.iter().map(|f| f.op).collect();
-    let attention = graph.nodes.iter().any(|n| matches!(n.op, calibench_graph::Op::MatMul { .. }));
-    if cell.dtype == Dtype::Int16 && attention {
-        names.push("MatMul");
+    if cell.dtype == Dtype::Int16 {
+        names.extend(graph.nodes.iter().filter(|n| widened(n)).map(|n| n.op.name()));
     }
     names.sort_unstable();
     names.dedup();

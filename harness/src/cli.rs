@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use calibench_kernels::Isa;
+use calibench_quant::{Dtype, Granularity, Symmetry, Timing};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -10,6 +13,7 @@ use crate::axes::Axes;
 /// Measures what reduced precision costs and gains: calibration methods, accuracy, latency and memory.
 #[derive(Debug, Parser)]
 #[command(name = "calibench", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Start with `calibench sweep`. `calibench help COMMAND` says more.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -24,6 +28,10 @@ pub enum Command {
     /// Without options the built-in configuration runs: three models, every dtype and timing mode, every
     /// calibration method. Each cell runs in a process of its own; results go to a new folder below
     /// reports/runs.
+    ///
+    /// Naming a dtype, timing, calibrator, granularity or symmetry replaces the configuration's groups of
+    /// cells by the product of what is named, with all values of what is not; the other axes replace those
+    /// of every group. Combinations without meaning are left out; --dry-run says why.
     #[command(after_help = "Examples:\n  \
         calibench sweep\n  \
         calibench sweep --model digits-cnn --dtype int8 --timing static --calibrator entropy\n  \
@@ -70,25 +78,25 @@ pub struct Sweep {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Models to measure
-    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(calibench_models::ALL.iter().map(|m| m.id)))]
     pub model: Vec<String>,
-    /// Number formats; naming one replaces the configured groups of cells
-    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    /// Number formats
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(Dtype::ALL.iter().map(|d| d.id())))]
     pub dtype: Vec<String>,
-    /// When activation ranges are found: none, dynamic, static, qat, weight-only
-    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    /// When activation ranges are found
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(Timing::ALL.iter().map(|t| t.id())))]
     pub timing: Vec<String>,
     /// Calibration methods of static cells
-    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(calibench_calibrators::ALL.iter().map(|c| c.id)))]
     pub calibrator: Vec<String>,
-    /// Scales of weights: per-tensor, per-channel
-    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    /// Scales of weights
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(Granularity::ALL.iter().map(|g| g.id())))]
     pub granularity: Vec<String>,
-    /// Zero points of activations: affine, symmetric
-    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    /// Zero points of activations
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(Symmetry::ALL.iter().map(|s| s.id())))]
     pub symmetry: Vec<String>,
-    /// Instruction sets: best, generic, avx2
-    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes")]
+    /// Instruction sets; `best` is the best of this machine
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(["best"].into_iter().chain(Isa::ALL.iter().map(|i| i.id()))))]
     pub kernel: Vec<String>,
     /// Worker threads of a cell
     #[arg(long, value_delimiter = ',', value_name = "N", help_heading = "Axes")]
@@ -105,7 +113,7 @@ pub struct Sweep {
     /// Folder with dataset.toml that replaces the models' built-in dataset
     #[arg(long, value_name = "DIR", help_heading = "Measuring")]
     pub dataset: Option<PathBuf>,
-    /// The run folder to write; it must not exist yet [default: reports/runs/<utc>-<host>-<commit>]
+    /// The run folder to write, new or empty [default: reports/runs/UTC-HOST-COMMIT]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub out: Option<PathBuf>,
     /// Go on with a run that was interrupted: finished cells are kept, its own configuration is used
@@ -114,6 +122,11 @@ pub struct Sweep {
     /// Print the cells, what stays in floating point and what is left out, and measure nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// A parser of the names of a registry: help and completions list them, an error names the nearest.
+fn names(known: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
+    PossibleValuesParser::new(known.collect::<Vec<_>>())
 }
 
 impl Sweep {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use calibench_engine::EngineError;
 use calibench_engine::compile::Executable;
 use calibench_metrics::{paired_ratio, quantile};
@@ -9,51 +10,65 @@ use calibench_store::LatencyRow;
 
 /// A block lasts at least this long, so that one timer tick or interrupt does not decide it.
 const BLOCK: Duration = Duration::from_micros(500);
-/// Both run this long before anything is recorded: caches fill and the clock frequency settles.
+/// How often both executables are built anew, in memory of their own: where buffers lie can make a small model
+/// a quarter faster or slower for the whole life of a process.
+const ROUNDS: usize = 8;
+/// Both run this long before the first round is recorded: caches fill and the clock frequency settles.
 const WARM_UP: Duration = Duration::from_millis(20);
-/// Fewest blocks that an interval is made of, whatever the time budget.
-const MIN_BLOCKS: usize = 20;
-/// Most blocks: more would not narrow the interval by anything that matters.
-const MAX_BLOCKS: usize = 400;
+/// The same for each later round.
+const WARM_UP_AGAIN: Duration = Duration::from_millis(3);
+/// Fewest block pairs of a round, whatever the time budget.
+const MIN_BLOCKS: usize = 4;
+/// Most: more would not narrow the interval by anything that matters.
+const MAX_BLOCKS: usize = 50;
 
-/// Times both executables on the same input.
+/// Times a candidate and its twin on the same input.
 ///
-/// Blocks follow the order A B B A, so that a slow drift of the machine's speed falls on both alike. A
-/// block is as many runs as fill half a millisecond. Per block pair the ratio of mean run times is taken;
-/// the reported ratio is the median over pairs, its interval a 95 % bootstrap over them. Quantiles are
-/// those of single runs, in microseconds per batch.
+/// `compile` builds both, the twin first when its argument says so; that and a new build per round keep the
+/// place of their memory from deciding. Blocks follow the order A B B A, so that a slow drift of the machine's
+/// speed falls on both alike. A block is as many runs as fill half a millisecond. Per block pair the ratio of
+/// mean run times is taken; the reported ratio is the median over pairs, its interval a 95 % bootstrap over
+/// rounds. Quantiles are those of single runs, in microseconds per batch.
 ///
 /// # Errors
-/// When either executable refuses the input.
+/// When either executable cannot be built or refuses the input.
 pub fn measure(
     cell: &str,
-    candidate: &mut Executable,
-    twin: &mut Executable,
+    compile: impl Fn(bool) -> Result<(Executable, Executable)>,
     batch: usize,
     input: &[f32],
     seconds: f64,
     seed: u64,
-) -> Result<LatencyRow, EngineError> {
-    let per_run = warm_up(candidate, batch, input)?.max(warm_up(twin, batch, input)?);
-    let runs = (BLOCK.as_secs_f64() / per_run).ceil().clamp(1.0, 10_000.0) as usize;
-
+) -> Result<LatencyRow> {
     let mut samples: [Vec<f64>; 2] = Default::default();
-    let mut blocks: [Vec<f64>; 2] = Default::default();
-    let start = Instant::now();
-    while blocks[0].len() < MIN_BLOCKS
-        || (start.elapsed().as_secs_f64() < seconds && blocks[0].len() < MAX_BLOCKS)
-    {
-        for who in if blocks[0].len() % 2 == 0 { [0, 1] } else { [1, 0] } {
-            let executable = if who == 0 { &mut *candidate } else { &mut *twin };
-            let first = samples[who].len();
-            for _ in 0..runs {
-                samples[who].push(one(executable, batch, input)?);
+    let mut rounds = Vec::with_capacity(ROUNDS);
+    // Kept, so that the next build finds other memory.
+    let mut built = Vec::with_capacity(ROUNDS);
+    for round in 0..ROUNDS {
+        let (mut candidate, mut twin) = compile(round % 2 == 1)?;
+        let warm = if round == 0 { WARM_UP } else { WARM_UP_AGAIN };
+        let per_run =
+            warm_up(&mut candidate, batch, input, warm)?.max(warm_up(&mut twin, batch, input, warm)?);
+        let runs = (BLOCK.as_secs_f64() / per_run).ceil().clamp(1.0, 10_000.0) as usize;
+        let budget = Duration::from_secs_f64(seconds / ROUNDS as f64);
+        let start = Instant::now();
+        let mut blocks: Vec<(f64, f64)> = Vec::new();
+        while blocks.len() < MIN_BLOCKS || (start.elapsed() < budget && blocks.len() < MAX_BLOCKS) {
+            let mut means = [0.0; 2];
+            for who in if blocks.len().is_multiple_of(2) { [0, 1] } else { [1, 0] } {
+                let executable = if who == 0 { &mut candidate } else { &mut twin };
+                let first = samples[who].len();
+                for _ in 0..runs {
+                    samples[who].push(one(executable, batch, input)?);
+                }
+                means[who] = samples[who][first..].iter().sum::<f64>() / runs as f64;
             }
-            let block = &samples[who][first..];
-            blocks[who].push(block.iter().sum::<f64>() / block.len() as f64);
+            blocks.push((means[0], means[1]));
         }
+        rounds.push(blocks);
+        built.push((candidate, twin));
     }
-    let ratio = paired_ratio(&blocks[0], &blocks[1], seed);
+    let ratio = paired_ratio(&rounds, seed);
     samples.iter_mut().for_each(|s| s.sort_by(f64::total_cmp));
     let at = |who: usize, q: f64| quantile(&samples[who], q).map_or(f64::NAN, |s| s * 1e6);
     let (ratio, low, high) = ratio.map_or((f64::NAN, f64::NAN, f64::NAN), |r| (r.ratio, r.low, r.high));
@@ -61,7 +76,7 @@ pub fn measure(
         cell: cell.to_owned(),
         batch: batch as u32,
         iterations: samples[0].len() as u32,
-        blocks: blocks[0].len() as u32,
+        blocks: rounds.iter().map(Vec::len).sum::<usize>() as u32,
         p50_us: at(0, 0.5),
         p90_us: at(0, 0.9),
         p99_us: at(0, 0.99),
@@ -79,11 +94,16 @@ fn one(executable: &mut Executable, batch: usize, input: &[f32]) -> Result<f64, 
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Runs until warm; the fastest run's seconds.
-fn warm_up(executable: &mut Executable, batch: usize, input: &[f32]) -> Result<f64, EngineError> {
+/// Runs for `warm`; the fastest run's seconds.
+fn warm_up(
+    executable: &mut Executable,
+    batch: usize,
+    input: &[f32],
+    warm: Duration,
+) -> Result<f64, EngineError> {
     let start = Instant::now();
     let mut fastest = f64::INFINITY;
-    while start.elapsed() < WARM_UP {
+    while fastest.is_infinite() || start.elapsed() < warm {
         fastest = fastest.min(one(executable, batch, input)?);
     }
     Ok(fastest.max(1e-9))

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use calibench_graph::placement;
-use calibench_quant::{IntFormat, Job, Symmetry, Timing};
+use calibench_quant::{Dtype, Histogram, IntFormat, Job, Range, Symmetry, Timing};
 use calibench_report::{SiteHistogram, Threshold};
 use calibench_store::{Manifest, RunFolder, Tables};
 use clap::CommandFactory;
 
-use crate::axes::calibrator;
+use crate::axes::{Cell, calibrator};
 use crate::cli::{Cli, Command, Sweep};
 use crate::config::{Config, DEFAULT};
 use crate::plan::{Plan, plan};
@@ -80,6 +80,16 @@ fn dry_run(plan: &Plan) -> Result<String> {
         for op in placement.float_ops {
             text.push_str(&format!("  {:<28} {:<14} {}\n", op.node, op.op, op.reason));
         }
+        let of_model = |c: &&Cell| c.model == model;
+        if plan.cells.iter().filter(of_model).any(|c| c.dtype == Dtype::Int16) {
+            for node in graph.nodes.iter().filter(|n| cell::widened(n)) {
+                let reason = "int16 cells only: no kernel multiplies two int16 activations; widened to fp32";
+                text.push_str(&format!("  {:<28} {:<14} {reason}\n", node.name, node.op.name()));
+            }
+        }
+        if plan.cells.iter().filter(of_model).any(|c| c.timing == Timing::WeightOnly) {
+            text.push_str("  (weight-only cells: everything; weights are widened to fp32)\n");
+        }
     }
     if !plan.excluded.is_empty() {
         text.push_str("\nleft out:\n");
@@ -103,7 +113,12 @@ fn one_cell(run: &Path, id: &str) -> Result<()> {
 fn report(run: &Path) -> Result<()> {
     let folder = RunFolder::open(run)?;
     let manifest = folder.read_manifest()?;
-    let tables = folder.load_tables()?;
+    let tables = folder.load_tables().with_context(|| {
+        format!(
+            "cannot read the run's tables; `calibench sweep --resume {}` writes them from its cells",
+            run.display()
+        )
+    })?;
     write_report(&folder, &manifest, &tables)?;
     console::result(&calibench_report::terminal_summary(&manifest, &tables, console::width()));
     console::result(&format!("report: {}/report.html", run.display()));
@@ -137,22 +152,35 @@ fn histograms(folder: &RunFolder, tables: &Tables) -> Result<Vec<SiteHistogram>>
         used.sort_unstable();
         used.dedup();
         for (site, stats) in &calibration.sites {
-            let Some(histogram) = &stats.histogram else { continue };
+            let (Some(histogram), Some(observed)) = (&stats.histogram, stats.range) else { continue };
             let job = Job { site, stats, format: IntFormat::INT8, symmetry: Symmetry::Affine };
             let mut thresholds = Vec::new();
             for id in &used {
                 let range = (calibrator(id)?.construct)().calibrate(&job)?.thresholds(0);
                 thresholds.push(Threshold { calibrator: id.clone(), low: range.low, high: range.high });
             }
+            let (first_bin, bin_width, counts) = linear(histogram, observed);
             histograms.push(SiteHistogram {
                 model: model.clone(),
                 site: site.clone(),
-                bin_width: histogram.width(),
-                first_bin: histogram.first,
-                counts: histogram.counts.clone(),
+                bin_width,
+                first_bin,
+                counts,
                 thresholds,
             });
         }
     }
     Ok(histograms)
+}
+
+/// A histogram in some 2,000 equal bins, one of whose edges is zero: the first, their width, elements in each.
+fn linear(histogram: &Histogram, observed: Range) -> (i64, f64, Vec<u64>) {
+    const BINS: f64 = 2000.0;
+    let (low, high) = (f64::from(observed.low), f64::from(observed.high));
+    let span = (high - low).max(high.abs().max(low.abs()) * 1e-3).max(f64::from(f32::MIN_POSITIVE));
+    let width = span / BINS;
+    let first = (low / width).floor();
+    let bins = (high / width).floor() - first + 1.0;
+    let counts = histogram.rebinned(observed, first * width, (first + bins) * width, bins as usize);
+    (first as i64, width, counts.into_iter().map(|n| n.round() as u64).collect())
 }

@@ -11,6 +11,9 @@ use crate::axes::Axes;
 /// The default configuration, as shipped and as `calibench config` prints it.
 pub const DEFAULT: &str = include_str!("../default.toml");
 
+/// Largest number of samples run at a time: activations of a whole batch are held at once.
+const MAX_BATCH: usize = 65_536;
+
 /// How each cell is measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,8 +108,9 @@ impl Config {
     /// Naming the key and what it must be.
     pub fn check(&self) -> Result<()> {
         let m = &self.measure;
-        if m.batch.is_empty() || m.batch.contains(&0) {
-            bail!("measure.batch must list at least one positive batch size, got {:?}", m.batch);
+        let sizes = 1..=MAX_BATCH;
+        if m.batch.is_empty() || m.batch.iter().any(|b| !sizes.contains(b)) {
+            bail!("measure.batch must list batch sizes from 1 to {MAX_BATCH}, got {:?}", m.batch);
         }
         if !(m.latency_seconds > 0.0 && m.latency_seconds <= 3600.0) {
             bail!("measure.latency_seconds must be above 0 and at most 3600, got {}", m.latency_seconds);
@@ -115,11 +119,13 @@ impl Config {
             ("calibration_samples", m.calibration_samples),
             ("calibration_batch", m.calibration_batch),
             ("evaluation_batch", m.evaluation_batch),
-            ("cell_timeout_seconds", m.cell_timeout_seconds as usize),
         ] {
-            if value == 0 {
-                bail!("measure.{key} must be positive");
+            if !sizes.contains(&value) {
+                bail!("measure.{key} must be from 1 to {MAX_BATCH}, got {value}");
             }
+        }
+        if m.cell_timeout_seconds == 0 {
+            bail!("measure.cell_timeout_seconds must be positive");
         }
         if self.group.is_empty() {
             bail!("no [[group]] of cells is configured");

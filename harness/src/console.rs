@@ -31,8 +31,10 @@ pub fn describe(error: &anyhow::Error) -> String {
     text
 }
 
-/// Columns of the terminal, for tables; 120 when results go elsewhere.
+/// Columns of the terminal: `COLUMNS`, else what the terminal says; 120 when results go elsewhere.
 #[must_use]
 pub fn width() -> u16 {
-    std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(120)
+    let told = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let asked = || terminal_size::terminal_size().map(|(width, _)| width.0);
+    told.or_else(asked).filter(|width| *width > 0).unwrap_or(120)
 }

@@ -7,12 +7,13 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use calibench_engine::interpret::{Interpreter, ObserveTap};
-use calibench_graph::{Graph, ValueId, placement};
-use calibench_models::{Cache, Progress, Trained, load_or_train};
-use calibench_quant::Stats;
+use calibench_graph::{Graph, ValueId, bind, placement};
+use calibench_models::{Cache, Progress, QatConfig, QatResult, Trained, load_or_train, qat};
+use calibench_quant::{Granularity, Stats, Symmetry};
 use calibench_tasks::Dataset;
 use serde::{Deserialize, Serialize};
 
+use crate::axes::Cell;
 use crate::config::Measure;
 
 /// Statistics of one calibration pass, as kept in the run folder: every calibrator replays them.
@@ -47,13 +48,26 @@ pub fn cache_dir() -> Result<PathBuf> {
 /// The dataset of a model, or the user's folder in its place.
 ///
 /// # Errors
-/// When the dataset is unknown, damaged or does not match its description.
+/// When the dataset is unknown, damaged, or does not match its description or the model.
 pub fn dataset(model: &str, dir: Option<&Path>) -> Result<Dataset> {
     let entry = calibench_models::find(model)?;
-    Ok(match dir {
+    let dataset = match dir {
         Some(dir) => Dataset::load_dir(dir)?,
         None => Dataset::embedded(entry.dataset)?,
-    })
+    };
+    let graph = entry.inference_graph(0)?;
+    let sample = bind(&graph.value(Graph::INPUT).shape, 1)[1..].to_vec();
+    let classes = bind(&graph.value(graph.output).shape, 1)[1..].to_vec();
+    let meta = &dataset.meta;
+    if (&meta.shape, &[meta.classes as usize][..]) != (&sample, &classes[..]) {
+        bail!(
+            "dataset `{}` has samples of shape {:?} in {} classes, but {model} takes {sample:?} and gives {classes:?}",
+            meta.id,
+            meta.shape,
+            meta.classes
+        );
+    }
+    Ok(dataset)
 }
 
 /// The trained model, from the cache or trained now. `progress` is told of each epoch and stops the
@@ -71,6 +85,37 @@ pub fn model(
     Ok(load_or_train(entry, dataset, seed, &Cache::new(cache_dir()?), progress)?)
 }
 
+/// The model of a QAT cell fine-tuned with fake quantization, from the cache or tuned now.
+///
+/// # Errors
+/// As [`model`].
+pub fn fine_tuned(
+    cell: &Cell,
+    trained: &Graph,
+    dataset: &Dataset,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<QatResult> {
+    let granularity = cell.granularity.unwrap_or(Granularity::PerTensor);
+    let symmetry = cell.symmetry.unwrap_or(Symmetry::Symmetric);
+    let config = QatConfig::new(cell.dtype, symmetry, granularity, cell.seed);
+    Ok(qat(trained, dataset, &config, &Cache::new(cache_dir()?), progress)?)
+}
+
+/// Fails when the calibration split is smaller than what a configuration asks for.
+///
+/// # Errors
+/// Naming the key and both numbers.
+pub fn check_calibration(dataset: &Dataset, measure: &Measure) -> Result<()> {
+    let (asked, there) = (measure.calibration_samples, dataset.calibration.len());
+    if asked > there {
+        bail!(
+            "measure.calibration_samples is {asked}, but dataset `{}` has {there} calibration samples",
+            dataset.meta.id
+        );
+    }
+    Ok(())
+}
+
 /// Observes every activation site over the calibration split, once, for all `calibrators`.
 ///
 /// # Errors
@@ -82,14 +127,7 @@ pub fn calibrate(
     calibrators: &BTreeSet<String>,
 ) -> Result<Calibration> {
     let split = &dataset.calibration;
-    if measure.calibration_samples > split.len() {
-        bail!(
-            "measure.calibration_samples is {}, but dataset `{}` has {} calibration samples",
-            measure.calibration_samples,
-            dataset.meta.id,
-            split.len()
-        );
-    }
+    check_calibration(dataset, measure)?;
     let kinds = calibench_calibrators::needs(calibrators)?;
     let placement = placement(graph);
     let start = Instant::now();

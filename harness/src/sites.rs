@@ -97,7 +97,7 @@ fn is_clipped(v: f32, qparams: &QParams, channel: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use calibench_quant::IntFormat;
+    use calibench_quant::{IntFormat, Symmetry};
 
     #[test]
     fn clipping_and_code_use_are_counted() {

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use calibench_models::{Progress, Trained};
+use calibench_quant::Timing;
 use calibench_report::terminal_summary;
 use calibench_store::{
     CellRecord, DatasetInfo, Machine, Manifest, ModelInfo, RunFolder, rfc3339, run_name, write_atomic,
 };
+use calibench_tasks::Dataset;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::axes::Cell;
@@ -50,10 +53,14 @@ fn start(
     dataset_dir: Option<PathBuf>,
     out: Option<&std::path::Path>,
 ) -> Result<(RunFolder, Plan, Manifest)> {
+    // Absolute, so that the run can be resumed from another folder.
+    let dataset_dir =
+        dataset_dir.map(std::path::absolute).transpose().context("--dataset names no folder")?;
     let plan = plan(config, dataset_dir)?;
-    // Damaged data is found before a folder is made for its results.
+    // Damaged or missing data is found before a folder is made for its results.
     for (model, _) in plan.models() {
-        prepare::dataset(&model, plan.dataset_dir.as_deref())?;
+        let dataset = prepare::dataset(&model, plan.dataset_dir.as_deref())?;
+        prepare::check_calibration(&dataset, &plan.measure)?;
     }
     let machine = Machine::detect();
     let commit = commit();
@@ -84,6 +91,9 @@ fn start(
     };
     plan.write(&folder)?;
     folder.write_manifest(&manifest)?;
+    let cells = plan.cells.len();
+    let noun = if cells == 1 { "cell" } else { "cells" };
+    console::note(&format!("measuring {cells} {noun} into {}", path.display()));
     Ok((folder, plan, manifest))
 }
 
@@ -99,36 +109,34 @@ fn resume(dir: &std::path::Path) -> Result<(RunFolder, Plan, Manifest)> {
             manifest.machine.host, manifest.machine.cpu_model
         ));
     }
+    let commit = commit();
+    if commit != manifest.commit {
+        let name = |c: &Option<String>| c.clone().unwrap_or_else(|| "an unknown commit".to_owned());
+        console::note(&format!(
+            "warning: this run was begun by calibench at {}, and this is {}; their rows may differ",
+            name(&manifest.commit),
+            name(&commit)
+        ));
+    }
     Ok((folder, plan, manifest))
 }
 
-/// Trains or loads each model, and observes it once for all calibrators.
+/// Trains or loads each model, observes it once for all calibrators, and fine-tunes it for its QAT cells.
 fn prepare_models(folder: &RunFolder, plan: &Plan, manifest: &mut Manifest) -> Result<ControlFlow<()>> {
     let calibrators = plan.calibrators();
     for (model, seed) in plan.models() {
         let dataset = prepare::dataset(&model, plan.dataset_dir.as_deref())?;
-        let bar = bar(0, "{msg} {bar:30} epoch {pos}/{len}");
-        bar.set_message(format!("training {model}, seed {seed}"));
-        let trained = prepare::model(&model, seed, &dataset, &mut |p| {
-            bar.set_length(p.epochs as u64);
-            bar.set_position(p.epoch as u64);
-            if interrupt::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        bar.finish_and_clear();
-        if interrupt::interrupted() {
-            return Ok(ControlFlow::Break(()));
+        let what = format!("{model}, seed {seed}");
+        let trained = with_progress(&format!("training {what}"), |progress| {
+            prepare::model(&model, seed, &dataset, progress)
+                .with_context(|| format!("cannot prepare model {what}"))
+        })?;
+        let Some(trained) = trained else { return Ok(ControlFlow::Break(())) };
+        if let Some(seconds) = trained.seconds {
+            console::note(&format!("trained {what} in {seconds:.0} s; later sweeps find it in the cache"));
         }
-        let trained = trained.with_context(|| format!("cannot prepare model {model}, seed {seed}"))?;
         let key = format!("{model}/{seed}");
-        manifest.datasets.insert(dataset.meta.id.clone(), dataset_info(&dataset));
-        let info = ModelInfo {
-            hash: trained.hash.clone(),
-            parameters: trained.parameters as u64,
-            fp32_top1: Some(trained.test_top1),
-            seed,
-            trained_seconds: trained.seconds,
-        };
-        manifest.models.insert(key.clone(), info);
+        record(manifest, &key, seed, &dataset, &trained)?;
         if !calibrators.is_empty() {
             let path = prepare::calibration_file(&folder.stats_dir(), &model, seed);
             let calibration = match prepare::read_calibration(&path, &trained.graph) {
@@ -141,14 +149,76 @@ fn prepare_models(folder: &RunFolder, plan: &Plan, manifest: &mut Manifest) -> R
             };
             manifest.calibration_passes.insert(key, calibration.passes);
         }
+        let of_model = plan.cells.iter().filter(|c| c.timing == Timing::Qat);
+        for cell in of_model.filter(|c| c.model == model && c.seed == seed) {
+            let tuned = with_progress(&format!("fine-tuning {what} for {} QAT", cell.dtype), |progress| {
+                prepare::fine_tuned(cell, &trained.graph, &dataset, progress)
+            });
+            match tuned {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(ControlFlow::Break(())),
+                // The cell will fail for the same reason, alone.
+                Err(error) => console::note(&format!("warning: {}: {error:#}", cell.id())),
+            }
+        }
     }
     folder.write_manifest(manifest)?;
     Ok(ControlFlow::Continue(()))
 }
 
+/// Runs training `work` under a bar that appears after the first epoch; `None` when it was interrupted.
+fn with_progress<T>(
+    what: &str,
+    work: impl FnOnce(&mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<T>,
+) -> Result<Option<T>> {
+    let bar = bar(0, "{msg} {bar:30} epoch {pos}/{len}, {eta} left");
+    let result = work(&mut |p| {
+        bar.set_message(what.to_owned());
+        bar.set_length(p.epochs as u64);
+        bar.set_position(p.epoch as u64);
+        if interrupt::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    bar.finish_and_clear();
+    if interrupt::interrupted() { Ok(None) } else { result.map(Some) }
+}
+
+/// Notes in the manifest what a model and its data are.
+///
+/// # Errors
+/// When a resumed run was begun on other data or other weights: its rows could not be compared.
+fn record(manifest: &mut Manifest, key: &str, seed: u64, dataset: &Dataset, trained: &Trained) -> Result<()> {
+    let data = dataset_info(dataset);
+    let known = manifest.datasets.insert(dataset.meta.id.clone(), data);
+    if let Some(known) = known.filter(|known| known.sha256 != dataset.sha256) {
+        bail!(
+            "this run was begun on dataset `{}` with SHA-256 {}, which is now {}; restore it or start a new sweep",
+            dataset.meta.id,
+            known.sha256,
+            dataset.sha256
+        );
+    }
+    let known = manifest.models.remove(key);
+    if let Some(known) = known.as_ref().filter(|known| known.hash != trained.hash) {
+        bail!(
+            "this run was begun on model {key} with hash {}, which trains to {} now; start a new sweep",
+            known.hash,
+            trained.hash
+        );
+    }
+    let info = ModelInfo {
+        hash: trained.hash.clone(),
+        parameters: trained.parameters as u64,
+        fp32_top1: Some(trained.test_top1),
+        seed,
+        trained_seconds: trained.seconds.or(known.and_then(|known| known.trained_seconds)),
+    };
+    manifest.models.insert(key.to_owned(), info);
+    Ok(())
+}
+
 /// Runs every cell that has no record yet, each in its own process.
 fn run_cells(folder: &RunFolder, plan: &Plan) -> Result<()> {
-    let bar = bar(plan.cells.len() as u64, "{bar:30} {pos}/{len} cells, {eta} left  {msg}");
+    let bar = bar(plan.cells.len() as u64, "{bar:30} {pos}/{len} cells, {eta} left  {wide_msg}");
     let timeout = Duration::from_secs(plan.measure.cell_timeout_seconds);
     let ids: Vec<String> = plan.cells.iter().map(Cell::id).collect();
     let (done, warnings) = folder.read_cells(&ids);
@@ -185,11 +255,16 @@ fn finish(folder: &RunFolder, plan: &Plan, mut manifest: Manifest) -> Result<u8>
     let ids: Vec<String> = plan.cells.iter().map(Cell::id).collect();
     let (records, _) = folder.read_cells(&ids);
     manifest.interrupted = interrupt::interrupted();
-    manifest.finished_utc = (!manifest.interrupted).then(|| rfc3339(SystemTime::now()));
+    manifest.finished_utc = (records.len() == ids.len()).then(|| rfc3339(SystemTime::now()));
     folder.write_manifest(&manifest)?;
     let path = folder.root().display();
+    let go_on = format!("go on with: calibench sweep --resume {path}");
+    if records.is_empty() && manifest.interrupted {
+        console::note(&format!("interrupted before a cell was measured; {go_on}"));
+        return Ok(EXIT_INTERRUPTED);
+    }
     if records.is_empty() {
-        bail!("no cell was measured; go on with: calibench sweep --resume {path}");
+        bail!("no cell was measured; {go_on}");
     }
     folder.assemble(&records)?;
     let tables = folder.load_tables()?;
@@ -203,13 +278,13 @@ fn finish(folder: &RunFolder, plan: &Plan, mut manifest: Manifest) -> Result<u8>
     ));
     console::result(&format!("report: {path}/report.html"));
     if manifest.interrupted {
-        console::note(&format!("interrupted; go on with: calibench sweep --resume {path}"));
+        console::note(&format!("interrupted; {go_on}"));
         return Ok(EXIT_INTERRUPTED);
     }
     Ok(if failed > 0 { EXIT_CELLS_FAILED } else { EXIT_OK })
 }
 
-fn dataset_info(dataset: &calibench_tasks::Dataset) -> DatasetInfo {
+fn dataset_info(dataset: &Dataset) -> DatasetInfo {
     let split = |name: &str, samples: &calibench_tasks::Samples| (name.to_owned(), samples.len() as u32);
     DatasetInfo {
         sha256: dataset.sha256.clone(),
@@ -232,11 +307,13 @@ fn bar(len: u64, template: &str) -> ProgressBar {
     bar
 }
 
-/// The commit of the folder the sweep is started in, shortened, `-dirty` when files differ from it.
+/// The commit of the checkout that this binary was built from, shortened, `-dirty` when files differ from it;
+/// `None` where that checkout is no longer there.
 fn commit() -> Option<String> {
     let git = |args: &[&str]| {
-        let output =
-            std::process::Command::new("git").args(args).output().ok().filter(|o| o.status.success())?;
+        let mut command = std::process::Command::new("git");
+        let output = command.arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(args).output();
+        let output = output.ok().filter(|o| o.status.success())?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let commit = git(&["rev-parse", "--short=7", "HEAD"]).filter(|c| !c.is_empty())?;

@@ -23,6 +23,8 @@ pub enum Ending {
 
 /// How often the parent looks whether the process has ended.
 const POLL: Duration = Duration::from_millis(5);
+/// How long a signal that ended a child may take to reach our own handler.
+const GRACE: Duration = Duration::from_millis(200);
 /// Longest reason kept in a row, in characters.
 const REASON_CHARS: usize = 600;
 
@@ -74,8 +76,7 @@ fn wait(child: &mut Child, timeout: Duration) -> Result<Waited> {
     let start = Instant::now();
     let stopped = loop {
         if let Some(status) = child.try_wait().context("cannot wait for a cell's process")? {
-            // Ctrl-C reaches the whole process group, so the child may have ended by it.
-            return Ok(if interrupt::interrupted() { Waited::Interrupted } else { Waited::Ended(status) });
+            return Ok(if ended_by_interrupt(status) { Waited::Interrupted } else { Waited::Ended(status) });
         }
         if interrupt::interrupted() {
             break Waited::Interrupted;
@@ -88,6 +89,21 @@ fn wait(child: &mut Child, timeout: Duration) -> Result<Waited> {
     let _ = child.kill();
     child.wait().context("cannot wait for a cell's process")?;
     Ok(stopped)
+}
+
+/// Whether the child ended by the signal that interrupts this process too: Ctrl-C reaches the whole process
+/// group, and the child may be gone before our own handler has run.
+fn ended_by_interrupt(status: ExitStatus) -> bool {
+    let start = Instant::now();
+    while !interrupt::interrupted() && signal(status).is_some_and(is_interrupt) && start.elapsed() < GRACE {
+        thread::sleep(POLL);
+    }
+    interrupt::interrupted()
+}
+
+/// SIGHUP, SIGINT or SIGTERM.
+fn is_interrupt(signal: i32) -> bool {
+    matches!(signal, 1 | 2 | 15)
 }
 
 /// The reason in words: the signal or status, and the end of what the process said.

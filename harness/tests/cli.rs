@@ -1,10 +1,13 @@
 //! The command line as its user meets it: help, lists, plans and messages about bad input.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail by panic, as it does")]
 
 mod common;
 
 use std::path::{Path, PathBuf};
 
+use calibench_store::{Column, read_parquet_columns, write_parquet_columns};
 use common::{run, scratch, stderr, stdout};
+use sha2::{Digest, Sha256};
 
 /// Fails as a user's mistake should: non-zero, no panic, a message with all of `parts`.
 fn refuses(args: &[&str], parts: &[&str]) {
@@ -25,6 +28,14 @@ fn digits(name: &str) -> PathBuf {
         std::fs::copy(source.join(file), dir.join(file)).unwrap();
     }
     dir
+}
+
+/// Puts `line` where the dataset's manifest has that key.
+fn replace_line(dir: &Path, key: &str, line: &str) {
+    let path = dir.join("dataset.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let old = text.lines().find(|l| l.starts_with(key)).unwrap();
+    std::fs::write(&path, text.replace(old, line)).unwrap();
 }
 
 fn out(name: &str) -> String {
@@ -68,15 +79,19 @@ fn a_dry_run_shows_cells_float_operators_and_exclusions_and_measures_nothing() {
     let output = run(&["sweep", "--dtype", "int8", "--dry-run", "--out", &out]);
     let text = stdout(&output);
     for part in [
-        "cells:",
+        " cells:\n",
         "digits-vit/int8/static/entropy/per-channel/affine/",
         "Softmax",
         "left out:",
-        "needs ranges",
+        "integers need ranges",
+        "timing dynamic with a calibrator other than minmax",
     ] {
-        assert!(text.contains(part) || text.contains("need ranges"), "`{part}` is not in: {text}");
+        assert!(text.contains(part), "`{part}` is not in: {text}");
     }
     assert!(!Path::new(&out).exists());
+    let widened = "no kernel multiplies two int16 activations";
+    assert!(!text.contains(widened), "{text}");
+    assert!(stdout(&run(&["sweep", "--dtype", "int16", "--dry-run"])).contains(widened));
 }
 
 #[test]
@@ -100,6 +115,12 @@ fn completions_are_written_for_common_shells() {
 fn an_unknown_model_names_the_nearest() {
     refuses(
         &["sweep", "--model", "digits-cn", "--out", &out("model")],
+        &["digits-cn", "similar value exists: 'digits-cnn'"],
+    );
+    let file = scratch("unknown-model").join("c.toml");
+    std::fs::write(&file, "[[group]]\nmodel = [\"digits-cn\"]\n").unwrap();
+    refuses(
+        &["sweep", "--config", &file.display().to_string(), "--dry-run"],
         &["digits-cn", "did you mean `digits-cnn`?"],
     );
 }
@@ -107,11 +128,32 @@ fn an_unknown_model_names_the_nearest() {
 #[test]
 fn a_broken_configuration_names_file_and_line() {
     let file = scratch("broken").join("broken.toml");
-    for (text, part) in [("[measure\n", "line 1"), ("[measure]\nbatchh = [1]\n", "did you mean `batch`?")] {
+    for (text, part) in [
+        ("[measure\n", "line 1"),
+        ("[measure]\nbatchh = [1]\n", "did you mean `batch`?"),
+        ("[[group]]\ncalibrator = \"mse\"\n", "expected a sequence"),
+    ] {
         std::fs::write(&file, text).unwrap();
         refuses(&["sweep", "--config", &file.display().to_string(), "--dry-run"], &["broken.toml", part]);
     }
     refuses(&["sweep", "--config", "no-such.toml"], &["no-such.toml"]);
+}
+
+#[test]
+fn a_configuration_without_meaning_names_the_key_and_makes_no_folder() {
+    let file = scratch("meaningless").join("c.toml");
+    let out = out("meaningless-out");
+    for (text, part) in [
+        ("[measure]\nlatency_seconds = -1.0\n", "latency_seconds"),
+        ("[measure]\nbatch = [1000000000]\n", "measure.batch"),
+        ("[measure]\ncalibration_samples = 5000\n", "has 200 calibration samples"),
+        ("[defaults]\nthreads = [0]\n", "threads must be"),
+        ("[[group]]\nmodel = []\n", "axis `model` is empty"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        refuses(&["sweep", "--config", &file.display().to_string(), "--out", &out], &[part]);
+        assert!(!Path::new(&out).exists(), "{text}");
+    }
 }
 
 #[test]
@@ -130,6 +172,11 @@ fn an_output_folder_that_holds_a_run_is_not_overwritten() {
     let path = dir.display().to_string();
     refuses(&["sweep", "--model", "digits-mlp", "--out", &path], &[&path]);
     assert_eq!(std::fs::read_to_string(dir.join("manifest.json")).unwrap(), "{}");
+
+    let other = scratch("not-empty");
+    std::fs::write(other.join("thesis.tex"), "").unwrap();
+    refuses(&["sweep", "--model", "digits-mlp", "--out", &other.display().to_string()], &["thesis.tex"]);
+    assert_eq!(std::fs::read_dir(other).unwrap().count(), 1);
 }
 
 #[test]
@@ -147,22 +194,52 @@ fn a_truncated_dataset_is_refused() {
     let dataset = dir.display().to_string();
     refuses(
         &["sweep", "--model", "digits-mlp", "--dataset", &dataset, "--out", &out("truncated-out")],
-        &["digits.parquet", "sha256"],
+        &["digits.parquet", "SHA-256"],
     );
 }
 
 #[test]
 fn a_dataset_whose_hash_differs_is_refused() {
     let dir = digits("hash");
-    let path = dir.join("dataset.toml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let line = text.lines().find(|l| l.starts_with("sha256")).unwrap();
-    std::fs::write(&path, text.replace(line, &format!("sha256 = \"{}\"", "0".repeat(64)))).unwrap();
+    replace_line(&dir, "sha256", &format!("sha256 = \"{}\"", "0".repeat(64)));
     let dataset = dir.display().to_string();
     refuses(
         &["sweep", "--model", "digits-mlp", "--dataset", &dataset, "--out", &out("hash-out")],
-        &["sha256", "0000"],
+        &["SHA-256", "0000"],
     );
+}
+
+#[test]
+fn a_nan_in_the_data_names_row_and_column() {
+    let dir = digits("nan");
+    let path = dir.join("digits.parquet");
+    let mut table = read_parquet_columns(&std::fs::read(&path).unwrap(), &path).unwrap();
+    let column = table.names.iter().position(|n| n == "p34").unwrap();
+    let mut values = vec![0.0; table.rows];
+    values[7] = f64::NAN;
+    table.columns[column] = Column::Float(values);
+    let bytes = write_parquet_columns(&table).unwrap();
+    std::fs::write(&path, &bytes).unwrap();
+    let sha256: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    replace_line(&dir, "sha256", &format!("sha256 = \"{sha256}\""));
+    let dataset = dir.display().to_string();
+    refuses(
+        &["sweep", "--model", "digits-mlp", "--dataset", &dataset, "--out", &out("nan-out")],
+        &["digits.parquet", "row 7", "`p34`", "NaN"],
+    );
+}
+
+#[test]
+fn a_dataset_that_does_not_fit_the_model_is_refused() {
+    let dir = digits("unfit");
+    let dataset = dir.display().to_string();
+    for (key, line) in [("shape", "shape = [64]"), ("classes", "classes = 12")] {
+        replace_line(&dir, key, line);
+        refuses(
+            &["sweep", "--model", "digits-cnn", "--dataset", &dataset, "--out", &out("unfit-out")],
+            &["[1, 8, 8]", "digits-cnn"],
+        );
+    }
 }
 
 #[test]

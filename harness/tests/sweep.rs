@@ -1,4 +1,5 @@
 //! Sweeps from end to end: what they write, that they repeat, and that they survive being killed.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail by panic, as it does")]
 
 mod common;
 
@@ -99,6 +100,39 @@ fn resuming_repeats_no_finished_cell() {
 }
 
 #[test]
+fn a_truncated_table_is_refused_and_written_again_by_resuming() {
+    let dir = scratch("cut");
+    let out = dir.join("run");
+    let before = sweep(&out);
+    let rows = out.join("rows.parquet");
+    let bytes = std::fs::read(&rows).unwrap();
+    std::fs::write(&rows, &bytes[..bytes.len() / 2]).unwrap();
+    let refused = run(&["report", &out.display().to_string()]);
+    assert_eq!(refused.status.code(), Some(1));
+    for part in ["rows.parquet", "truncated or damaged", "--resume"] {
+        assert!(stderr(&refused).contains(part), "{}", stderr(&refused));
+    }
+    let resumed = run(&["sweep", "--resume", &out.display().to_string()]);
+    assert!(resumed.status.success(), "{}", stderr(&resumed));
+    assert_eq!(tables(&out), before);
+}
+
+#[test]
+fn resuming_on_other_data_or_weights_is_refused() {
+    let dir = scratch("other");
+    let out = dir.join("run");
+    sweep(&out);
+    let manifest = out.join("manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    for key in ["\"sha256\": \"", "\"hash\": \""] {
+        std::fs::write(&manifest, text.replace(key, &format!("{key}0"))).unwrap();
+        let refused = run(&["sweep", "--resume", &out.display().to_string()]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(stderr(&refused).contains("this run was begun on"), "{}", stderr(&refused));
+    }
+}
+
+#[test]
 fn a_damaged_cell_record_is_measured_again() {
     let dir = scratch("damaged");
     let out = dir.join("run");
@@ -148,7 +182,7 @@ fn ctrl_c_keeps_what_was_measured_and_says_how_to_go_on() {
     let dir = scratch("interrupt");
     let out = dir.join("run");
     let child = start(&out);
-    wait_for(|| std::fs::read_dir(out.join("cells")).ok()?.next());
+    wait_for(|| std::fs::read_dir(out.join("cells")).ok()?.next()?.ok());
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
@@ -158,6 +192,27 @@ fn ctrl_c_keeps_what_was_measured_and_says_how_to_go_on() {
     let resumed = run(&["sweep", "--resume", &out.display().to_string()]);
     assert!(resumed.status.success(), "{}", stderr(&resumed));
     assert_eq!(tables(&out).rows.len(), 4);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_before_the_first_cell_says_how_to_go_on() {
+    let dir = scratch("early");
+    let out = dir.join("run");
+    // An empty cache: the model is being trained when the signal comes.
+    let child = calibench()
+        .args(small_sweep(&out))
+        .env("CALIBENCH_CACHE", dir.join("cache"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for(|| out.join("manifest.json").exists().then_some(()));
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--resume"), "{}", stderr(&output));
 }
 
 fn start(out: &Path) -> Child {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use calibench_quant::{GRID_BINS_PER_SIDE, Histogram, Job, QuantError, Range, StatKind};
+use calibench_quant::{Histogram, Job, PeerHistogram, PeerStat, QuantError, Range, StatKind, TopTwo};
 
 /// The observed range.
 pub(crate) fn range(job: &Job<'_>) -> Result<Range, QuantError> {
@@ -18,27 +18,43 @@ pub(crate) fn batch_ranges<'a>(job: &Job<'a>) -> Result<&'a BTreeMap<u64, Range>
     if ranges.is_empty() { Err(job.stats.no_sample(job.site)) } else { Ok(ranges) }
 }
 
-/// The histogram; at least one element, and bins that the grid can have.
+/// The histogram; at least one element, and bins that there are.
 pub(crate) fn histogram<'a>(job: &Job<'a>) -> Result<&'a Histogram, QuantError> {
     let histogram = present(job, StatKind::Histogram, job.stats.histogram.as_ref())?;
-    let side = GRID_BINS_PER_SIDE;
-    let fits = histogram.counts.len() as i64 <= 2 * side
-        && (-side..side).contains(&histogram.first)
-        && histogram.first + histogram.counts.len() as i64 <= side
-        && (-160..=117).contains(&histogram.exponent);
-    if !fits {
-        return Err(QuantError::Invalid {
-            site: job.site.to_owned(),
-            reason: format!(
-                "histogram of {} bins from {} at exponent {} is not on the grid of {side} bins a side; \
-                 gather the statistics again",
-                histogram.counts.len(),
-                histogram.first,
-                histogram.exponent
-            ),
-        });
+    if let Some(fault) = histogram.fault() {
+        let reason = format!("the histogram has {fault}; gather the statistics again");
+        return Err(QuantError::Invalid { site: job.site.to_owned(), reason });
     }
-    if histogram.total() == 0 { Err(job.stats.no_sample(job.site)) } else { Ok(histogram) }
+    Ok(histogram)
+}
+
+/// The two largest of every sample that has two; possibly none.
+pub(crate) fn top_two(job: &Job<'_>) -> Result<Vec<TopTwo>, QuantError> {
+    let batches = present(job, StatKind::TopTwo, job.stats.top_two.as_ref())?;
+    if job.stats.elements <= job.stats.nan + job.stats.infinite {
+        return Err(job.stats.no_sample(job.site));
+    }
+    Ok(batches.values().flatten().filter(|top| top.second > f32::NEG_INFINITY).copied().collect())
+}
+
+/// The histogram of each batch; at least one.
+pub(crate) fn batch_histograms<'a>(job: &Job<'a>) -> Result<&'a BTreeMap<u64, Histogram>, QuantError> {
+    let histograms = present(job, StatKind::BatchHistograms, job.stats.batch_histograms.as_ref())?;
+    if let Some((index, fault)) = histograms.iter().find_map(|(index, h)| Some((index, h.fault()?))) {
+        let reason = format!("the histogram of batch {index} has {fault}; gather the statistics again");
+        return Err(QuantError::Invalid { site: job.site.to_owned(), reason });
+    }
+    if histograms.is_empty() { Err(job.stats.no_sample(job.site)) } else { Ok(histograms) }
+}
+
+/// What a peer's collector holds, with the edges that it must have.
+pub(crate) fn peer<'a>(job: &Job<'a>, stat: PeerStat) -> Result<&'a PeerHistogram, QuantError> {
+    let held = present(job, StatKind::Peer(stat), job.stats.peers.get(&stat))?;
+    if let Some(fault) = held.fault(stat) {
+        let reason = format!("{stat} holds {fault}; gather the statistics again");
+        return Err(QuantError::Invalid { site: job.site.to_owned(), reason });
+    }
+    Ok(held)
 }
 
 /// A statistic that is not there was not gathered, unless there was nothing to gather.

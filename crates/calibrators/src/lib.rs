@@ -20,20 +20,32 @@
 //! # Ok::<(), calibench_quant::QuantError>(())
 //! ```
 
-mod density;
+mod aciq;
 mod entropy;
+pub mod fp8;
 mod inputs;
+mod isotone;
+mod jensen_shannon;
+mod levels;
+mod lp;
+mod lsq;
 mod minmax;
 mod moving_average;
 mod mse;
+pub mod peers;
+mod per_channel;
 mod percentile;
+mod quantile;
 mod search;
+mod side;
+mod squared_error;
+pub mod weights;
 
 use std::collections::BTreeSet;
 
 use calibench_quant::{Calibrator, Entry, QuantError, StatKind, find};
 
-/// Every calibration method, in the order of help texts and reports.
+/// Every calibration method, in the order of help texts and reports: own ones, then dialects by peer.
 pub const ALL: &[Entry<dyn Calibrator>] = &[
     minmax::ENTRY,
     moving_average::ENTRY,
@@ -42,7 +54,34 @@ pub const ALL: &[Entry<dyn Calibrator>] = &[
     percentile::ENTRY_99_999,
     mse::ENTRY,
     entropy::ENTRY,
+    jensen_shannon::ENTRY,
+    lp::ENTRY_1,
+    lp::ENTRY_2_4,
+    lp::ENTRY_4,
+    aciq::ENTRY_GAUSS,
+    aciq::ENTRY_LAPLACE,
+    lsq::ENTRY,
+    isotone::ENTRY,
+    peers::pytorch::ENTRY_MINMAX,
+    peers::pytorch::ENTRY_MOVING_AVERAGE,
+    peers::pytorch_histogram::ENTRY,
+    peers::onnxruntime::ENTRY_MINMAX,
+    peers::onnxruntime::ENTRY_99_9,
+    peers::onnxruntime::ENTRY_99_99,
+    peers::onnxruntime::ENTRY_99_999,
+    peers::onnxruntime_entropy::ENTRY_128,
+    peers::onnxruntime_entropy::ENTRY_512,
+    peers::onnxruntime_entropy::ENTRY_2048,
+    peers::nvidia::ENTRY_99_9,
+    peers::nvidia::ENTRY_99_99,
+    peers::nvidia::ENTRY_99_999,
+    peers::nvidia_entropy::ENTRY,
+    peers::mqbench::ENTRY,
+    peers::ppq::ENTRY,
+    peers::aimet::ENTRY,
 ];
+
+pub use per_channel::per_channel;
 
 /// The statistics that a set of methods reads: what one calibration pass must gather to serve them all.
 ///

@@ -1,12 +1,10 @@
 //! `mse`: the range with the least squared quantization error.
 
-use calibench_quant::{
-    Calibrator, Entry, Histogram, IntFormat, Job, QParams, QuantError, Range, StatKind, Symmetry,
-};
+use calibench_quant::{Calibrator, Entry, Job, QParams, QuantError, Range, StatKind, Symmetry};
 
-use crate::density::{Bins, ErrorModel};
 use crate::inputs;
-use crate::search::{self, Grid};
+use crate::search::{self, Steps};
+use crate::squared_error::SquaredError;
 
 /// Registry entry.
 pub(crate) const ENTRY: Entry<dyn Calibrator> = Entry {
@@ -23,21 +21,22 @@ pub(crate) const ENTRY: Entry<dyn Calibrator> = Entry {
 /// ```
 ///
 /// for x distributed as the histogram, uniform within each bin. The integral is exact for any number of
-/// codes in a bin (see `ErrorModel`), so int16 is as right as int8, and it uses the very scale and zero
-/// point that the range gives.
+/// codes in a bin (see `SquaredError`), so int16 and int4 are as right as int8, and it uses the very scale
+/// and zero point that the range gives.
 ///
-/// Candidates are the bin edges and the observed ends. Symmetric, and affine over one-sided data: all
-/// of them, so the answer is the optimum over bin edges; a candidate whose clipping alone costs more than
-/// the best so far is dismissed. Affine over two-sided data: a coarse grid of pairs, then coordinate
-/// descent to single bins: a local optimum, never worse than the observed range. Ties keep the wider range.
+/// Candidates: symmetric, and affine over one-sided data: thresholds in steps of 2⁻⁴ octaves from the
+/// largest magnitude down to where clipping alone costs more than the best, then in steps down to 2⁻¹⁰
+/// octaves around the three best. Affine over two-sided data: both ends together, then each in turn, in
+/// steps of a quarter octave, then descent from the best, moving either end or both, down to steps of 2⁻¹⁰
+/// octaves. Ties keep the wider range; the observed range is always a candidate.
 ///
 /// # Errors
 /// [`QuantError::NoSample`], [`QuantError::MissingStat`].
 ///
 /// Source: the exact form of what Banner et al. 2018 (ACIQ) derive for Gaussian and Laplace densities and
-/// PyTorch's `HistogramObserver` approximates. Limits: values within a bin are taken as spread evenly.
-/// That is nearly free for int8 where the kept range spans many bins; where one outlier leaves the bulk
-/// in few bins, or 16-bit codes meet many exact zeros (after ReLU), the modelled error is an upper guess.
+/// PyTorch's `HistogramObserver` approximates. Limits: values within a bin are taken as spread evenly. A
+/// bin is at most 2⁻⁹ of its value wide, a quarter of an int8 code at the threshold, so what is left is
+/// how the few values of a small tensor happen to lie within their bins.
 struct Mse;
 
 impl Calibrator for Mse {
@@ -47,56 +46,44 @@ impl Calibrator for Mse {
 
     fn range(&self, job: &Job<'_>) -> Result<Range, QuantError> {
         let observed = inputs::range(job)?;
-        let histogram = inputs::histogram(job)?;
-        let grid = Grid::of(histogram, observed);
-        Ok(match job.symmetry {
-            Symmetry::Symmetric => symmetric(job, observed, histogram, &grid),
-            Symmetry::Affine => affine(job, observed, histogram, &grid),
-        })
+        let model = SquaredError::of(inputs::histogram(job)?, observed, job.format, job.symmetry);
+        let clip = |low: f64, high: f64| inputs::clip(observed, -low, high);
+        let cost = |low, high| cost(job, &model, clip(low, high));
+        Ok(search::thresholds(
+            job,
+            observed,
+            Steps::FINE,
+            clip,
+            |low, high| floor(job, &model, low, high),
+            cost,
+        ))
     }
 }
 
-fn symmetric(job: &Job<'_>, observed: Range, histogram: &Histogram, grid: &Grid) -> Range {
-    // Negative values all become 0 in an unsigned format, whatever the threshold.
-    let (bins, most) = match job.format {
-        IntFormat { signed: true, .. } => (Bins::folded(histogram, observed), grid.low.max(grid.high)),
-        IntFormat { signed: false, .. } => (Bins::of(histogram, observed), grid.high),
-    };
-    if most == 0 {
-        return observed;
+/// What clipping to `[−low, high]` costs, rounding aside: no scale for that range costs less.
+fn floor(job: &Job<'_>, model: &SquaredError, low: f64, high: f64) -> f64 {
+    // The outermost codes round what lies half a step beyond them; the scale is rounded to fp32.
+    let codes = f64::from(job.format.range(job.symmetry).1.max(1));
+    match model {
+        SquaredError::Folded(all) => all.clipped_squares(low.max(high) * (1.0 + 0.5 / codes + 1e-6)),
+        SquaredError::Sides(positive, negative) => {
+            let step = (low + high) * (1.0 / codes + 1e-6);
+            let below =
+                if job.symmetry == Symmetry::Affine { negative.clipped_squares(low + step) } else { 0.0 };
+            positive.clipped_squares(high + step) + below
+        }
     }
-    let thresholds: Vec<f64> = (0..=most).map(|i| grid.edge(i).min(f64::from(observed.bound()))).collect();
-    let clipped = bins.squares_above(&thresholds);
-    let model = ErrorModel::of(&bins);
-    let candidate = |i: usize| inputs::clip(observed, -thresholds[i], thresholds[i]);
-    let best = search::exhaustive(most, |i, best| {
-        // The scale is rounded to fp32, so the true threshold is off by some 10⁻⁷ of itself.
-        if clipped[i] * (1.0 - 1e-5) > best { f64::INFINITY } else { cost(job, &model, candidate(i)) }
-    });
-    candidate(best)
 }
 
-fn affine(job: &Job<'_>, observed: Range, histogram: &Histogram, grid: &Grid) -> Range {
-    let bins = Bins::of(histogram, observed);
-    if grid.low == 0 && grid.high == 0 {
-        return observed;
-    }
-    let model = ErrorModel::of(&bins);
-    let candidate = |a: usize, b: usize| inputs::clip(observed, grid.low_at(a), grid.high_at(b));
-    let (a, b) = search::pairs(grid.low, grid.high, |a, b| cost(job, &model, candidate(a, b)));
-    candidate(a, b)
-}
-
-fn cost(job: &Job<'_>, model: &ErrorModel, range: Range) -> f64 {
+fn cost(job: &Job<'_>, model: &SquaredError, range: Range) -> f64 {
     // A range that no format can hold never wins; were it the only one, `calibrate` says why.
-    QParams::from_range(job.site, range, job.format, job.symmetry)
-        .map_or(f64::INFINITY, |q| model.squared_error(&q))
+    QParams::from_range(job.site, range, job.format, job.symmetry).map_or(f64::INFINITY, |q| model.total(&q))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use calibench_quant::Stats;
+    use calibench_quant::{Histogram, IntFormat, Stats};
     use calibench_testkit::Random;
 
     fn stats(values: &[f32]) -> Stats {
@@ -137,7 +124,7 @@ mod tests {
         // Symmetric int4 has 15 levels, so its optimum lies near that of Max (1960) for 15 or 16
         // uniform levels: step 0.3352 σ, half-range (end code) 7 steps = 2.35 σ … 7.5 steps = 2.51 σ.
         let normal = Random::new(3).normals(1_000_000);
-        let range = answer(&normal, IntFormat { bits: 4, signed: true }, Symmetry::Symmetric);
+        let range = answer(&normal, IntFormat::INT4, Symmetry::Symmetric);
         assert!((2.3..2.65).contains(&range.bound()), "{range:?}");
     }
 
@@ -150,28 +137,30 @@ mod tests {
     }
 
     #[test]
-    fn the_affine_search_is_as_good_as_a_dense_grid_of_pairs() {
+    fn the_search_is_as_good_as_a_dense_grid_of_pairs() {
         let draws: [fn(&mut Random) -> f64; 3] = [Random::student_t, |r| r.lognormal() - 0.5, Random::normal];
         for (seed, draw) in draws.into_iter().enumerate() {
             let values = Random::new(seed as u64).many(20_000, draw);
             let stats = stats(&values);
-            let (histogram, observed) = (stats.histogram.clone().unwrap(), stats.range.unwrap());
-            let job = Job { site: "t", stats: &stats, format: IntFormat::INT8, symmetry: Symmetry::Affine };
-            let model = ErrorModel::of(&Bins::of(&histogram, observed));
-            let grid = Grid::of(&histogram, observed);
-            let found = cost(&job, &model, Mse.range(&job).unwrap());
-            let step = |n: usize| (n / 48).max(1);
-            let mut least = f64::INFINITY;
-            for a in (0..=grid.low).step_by(step(grid.low)) {
-                for b in (0..=grid.high).step_by(step(grid.high)) {
-                    least = least.min(cost(
-                        &job,
-                        &model,
-                        inputs::clip(observed, grid.low_at(a), grid.high_at(b)),
-                    ));
+            let observed = stats.range.unwrap();
+            for format in [IntFormat::INT8, IntFormat::INT4, IntFormat::UINT8] {
+                for symmetry in Symmetry::ALL {
+                    let job = Job { site: "t", stats: &stats, format, symmetry: *symmetry };
+                    let histogram = stats.histogram.as_ref().unwrap();
+                    let model = SquaredError::of(histogram, observed, format, *symmetry);
+                    let found = cost(&job, &model, Mse.range(&job).unwrap());
+                    let mut least = f64::INFINITY;
+                    for a in 0..=60 {
+                        for b in 0..=60 {
+                            let share = |n: i32| 0.93_f64.powi(n);
+                            let (low, high) =
+                                (f64::from(observed.low) * share(a), f64::from(observed.high) * share(b));
+                            least = least.min(cost(&job, &model, inputs::clip(observed, low, high)));
+                        }
+                    }
+                    assert!(found <= least * 1.0005, "{seed} {format} {symmetry:?}: {found}, grid {least}");
                 }
             }
-            assert!(found <= least * 1.001, "distribution {seed}: found {found}, brute force {least}");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use calibench_quant::{Calibrator, Entry, Job, QuantError, Range, StatKind, Symmetry};
 
-use crate::density::Bins;
 use crate::inputs;
+use crate::quantile::quantile;
 
 const SOURCE: &str =
     "Wu et al. 2020, arXiv 2004.09602, §5.2; onnxruntime.quantization.calibrate.PercentileCalibrater";
@@ -39,8 +39,8 @@ pub(crate) const ENTRY_99_999: Entry<dyn Calibrator> = Entry {
 /// symmetric:  [−T, T] within the observed range,  T = quantile p of |x|
 /// ```
 ///
-/// Q inverts the histogram's cumulative count, linear within a bin, so that low is off by at most one
-/// bin: 2⁻¹⁰ of the largest magnitude. The ends never leave the observed range. Data with fewer than
+/// Q inverts the histogram's cumulative count, linear within a bin, so that an end is off by at most one
+/// bin: 2⁻⁹ of itself. The ends never leave the observed range. Data with fewer than
 /// 1 / (1 − p) elements clips less than one element a side: the ends then lie within the outermost bins.
 ///
 /// # Errors
@@ -61,16 +61,18 @@ impl Calibrator for Percentile {
     fn range(&self, job: &Job<'_>) -> Result<Range, QuantError> {
         let observed = inputs::range(job)?;
         let histogram = inputs::histogram(job)?;
+        let total = histogram.total() as f64;
         Ok(match job.symmetry {
             Symmetry::Affine => {
-                let bins = Bins::of(histogram, observed);
-                let tail = self.clipped / 2.0 * bins.total();
-                let (low, high) = (bins.quantile(tail), bins.quantile(bins.total() - tail));
+                let tail = self.clipped / 2.0 * total;
+                let (low, high) =
+                    (quantile(histogram, observed, tail), quantile(histogram, observed, total - tail));
                 Range { low: low as f32, high: high as f32 }
             }
             Symmetry::Symmetric => {
-                let bins = Bins::folded(histogram, observed);
-                let threshold = bins.quantile(bins.total() * (1.0 - self.clipped));
+                let least = observed.low.max(-observed.high).max(0.0);
+                let magnitudes = Range { low: least, high: observed.bound() };
+                let threshold = quantile(&histogram.folded(), magnitudes, total * (1.0 - self.clipped));
                 inputs::clip(observed, -threshold, threshold)
             }
         })

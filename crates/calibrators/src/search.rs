@@ -1,130 +1,225 @@
-//! Search for the best pair of thresholds on the bin edges of a histogram.
+//! Searches for the thresholds of least cost.
 
-use calibench_quant::{Histogram, Range};
+use std::cmp::Ordering;
 
-/// Candidate thresholds: bin edges outward from 0.0 on each side, the last being the observed end.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Grid {
-    width: f64,
+use calibench_quant::{Job, Range, Symmetry};
+
+/// The range of least cost that a job allows: one threshold where the format is symmetric or the data lies
+/// on one side of zero, else two.
+///
+/// `cost(low, high)` and `floor(low, high)` take the magnitudes of both thresholds; the floor, a lower bound
+/// of the cost that only grows as thresholds shrink, ends the search early. `clip` makes a range of them.
+pub(crate) fn thresholds(
+    job: &Job<'_>,
     observed: Range,
-    /// Candidates below zero, 0.0 aside.
-    pub low: usize,
-    /// Candidates above zero, 0.0 aside.
-    pub high: usize,
+    steps: Steps,
+    clip: impl Fn(f64, f64) -> Range,
+    floor: impl Fn(f64, f64) -> f64,
+    mut cost: impl FnMut(f64, f64) -> f64,
+) -> Range {
+    let tops = (f64::from(-observed.low.min(0.0)), f64::from(observed.high.max(0.0)));
+    match (job.symmetry, job.format.signed) {
+        (Symmetry::Symmetric, true) if tops != (0.0, 0.0) => {
+            let best = one_threshold(tops.0.max(tops.1), steps, |t| floor(t, t), |t| cost(t, t));
+            clip(best, best)
+        }
+        // Negative values all become 0 in an unsigned symmetric format, whatever the threshold.
+        (Symmetry::Symmetric, false) if tops.1 > 0.0 => {
+            let best = one_threshold(tops.1, steps, |t| floor(t, t), |t| cost(t, t));
+            clip(best, best)
+        }
+        (Symmetry::Affine, _) if tops.0 > 0.0 && tops.1 > 0.0 => {
+            let (low, high) = two_thresholds(tops, steps, floor, cost);
+            clip(low, high)
+        }
+        (Symmetry::Affine, _) if tops.1 > 0.0 => {
+            clip(0.0, one_threshold(tops.1, steps, |t| floor(0.0, t), |t| cost(0.0, t)))
+        }
+        (Symmetry::Affine, _) if tops.0 > 0.0 => {
+            clip(one_threshold(tops.0, steps, |t| floor(t, 0.0), |t| cost(t, 0.0)), 0.0)
+        }
+        _ => observed,
+    }
 }
 
-impl Grid {
-    pub fn of(histogram: &Histogram, observed: Range) -> Self {
-        let width = histogram.width();
-        let steps = |end: f32| (f64::from(end.max(0.0)) / width).ceil() as usize;
-        Self { width, observed, low: steps(-observed.low), high: steps(observed.high) }
-    }
+/// Octaves that a sweep goes down at most.
+const OCTAVES: f64 = 64.0;
+/// Basins of the first sweep that are searched finely.
+const BASINS: usize = 3;
 
-    /// The bin edge `i` bins from zero.
-    pub fn edge(&self, i: usize) -> f64 {
-        i as f64 * self.width
-    }
-
-    /// Threshold `i` bins below zero; the last is the observed end.
-    pub fn low_at(&self, i: usize) -> f64 {
-        if i == self.low { f64::from(self.observed.low.min(0.0)) } else { -self.edge(i) }
-    }
-
-    /// Threshold `i` bins above zero; the last is the observed end.
-    pub fn high_at(&self, i: usize) -> f64 {
-        if i == self.high { f64::from(self.observed.high.max(0.0)) } else { self.edge(i) }
-    }
+/// Steps of a search, in octaves of the threshold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Steps {
+    /// Of the first sweep.
+    pub coarse: f64,
+    /// The finest.
+    pub fine: f64,
 }
 
-/// The best of `1..=most` in one dimension: every candidate, the widest first, so that ties keep it.
+impl Steps {
+    /// Down to 0.07 % of a threshold, for smooth costs.
+    pub const FINE: Self = Self { coarse: 1.0 / 16.0, fine: 1.0 / 1024.0 };
+    /// Down to 1 % of a threshold, for costs whose noise hides finer differences.
+    pub const ROUGH: Self = Self { coarse: 1.0 / 8.0, fine: 1.0 / 64.0 };
+}
+
+/// The threshold of least cost in `(0, top]`.
 ///
-/// `cost(i, best)` may answer anything not below `best` once it knows that `i` costs no less.
-pub(crate) fn exhaustive(most: usize, mut cost: impl FnMut(usize, f64) -> f64) -> usize {
-    let mut best = (f64::INFINITY, most);
-    // A coarse sweep first: a good bound early lets `cost` dismiss most of the others.
-    let coarse = (1..=most).rev().step_by(16);
-    let fine = (1..=most).rev().filter(|i| !(most - i).is_multiple_of(16));
-    for i in coarse.chain(fine) {
-        let c = cost(i, best.0);
-        if c < best.0 || (c == best.0 && i > best.1) {
-            best = (c, i);
+/// A geometric sweep from `top` downwards, ended by `floor`: no threshold below one whose floor exceeds the
+/// best cost so far can cost less. Then a finer one in each of the three best basins, and ever finer ones
+/// about the best. Deterministic; ties keep the wider.
+fn one_threshold(
+    top: f64,
+    steps: Steps,
+    floor: impl Fn(f64) -> f64,
+    mut cost: impl FnMut(f64) -> f64,
+) -> f64 {
+    // Cost, octaves below the top.
+    let mut at = |octaves: f64| (cost(top * (-octaves).exp2()), octaves);
+    let mut tried = vec![at(0.0)];
+    let mut best = tried[0];
+    for octaves in (1..).map(|i| f64::from(i) * steps.coarse).take_while(|o| *o <= OCTAVES) {
+        if floor(top * (-octaves).exp2()) > best.0 {
+            break;
         }
+        tried.push(at(octaves));
+        best = lower(best, tried[tried.len() - 1]);
     }
-    best.1
-}
-
-/// Shares of the full range that the start of [`pairs`] tries on each side: heavy tails want thresholds
-/// far inside the range, so the shares are spaced geometrically.
-const RATIO: f64 = 0.7;
-const COARSE: usize = 14;
-
-/// The best pair found of `0..=low` × `0..=high`, the full range being one of the candidates.
-///
-/// With one side only, every candidate. With two: a coarse geometric grid, then coordinate descent on
-/// ever finer strides down to one bin. Deterministic; ties keep the first tried, which is the wider.
-/// Never worse than the full range, but with two sides a local optimum.
-pub(crate) fn pairs(low: usize, high: usize, mut cost: impl FnMut(usize, usize) -> f64) -> (usize, usize) {
-    if low == 0 || high == 0 {
-        let pair = |i: usize| if low == 0 { (0, i) } else { (i, 0) };
-        let best = exhaustive(low.max(high), |i, _| cost(pair(i).0, pair(i).1));
-        return pair(best);
-    }
-    let mut best = (f64::INFINITY, low, high);
-    let mut attempt = |a: usize, b: usize, best: &mut (f64, usize, usize)| {
-        let c = cost(a, b);
-        let better = c < best.0;
-        if better {
-            *best = (c, a, b);
-        }
-        better
-    };
-    let share = |n: usize, k: usize| (n as f64 * RATIO.powi(k as i32)).ceil() as usize;
-    for i in 0..COARSE {
-        for j in 0..COARSE {
-            attempt(share(low, i), share(high, j), &mut best);
-        }
-    }
-    let mut stride = (low.max(high) / 8).max(1);
-    loop {
-        for _round in 0..8 {
-            let mut moved = false;
-            let (_, a, b) = best;
-            for k in 1..=4 {
-                moved |= attempt((a + k * stride).min(low), b, &mut best);
-                moved |= attempt(a.saturating_sub(k * stride), b, &mut best);
+    tried.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    tried.truncate(BASINS);
+    let mut width = steps.coarse;
+    while width > steps.fine {
+        for (_, centre) in std::mem::take(&mut tried) {
+            for i in (-7..=7).filter(|i| *i != 0) {
+                let octaves = centre + f64::from(i) * width / 8.0;
+                if octaves >= 0.0 {
+                    best = lower(best, at(octaves));
+                }
             }
-            let (_, a, b) = best;
-            for k in 1..=4 {
-                moved |= attempt(a, (b + k * stride).min(high), &mut best);
-                moved |= attempt(a, b.saturating_sub(k * stride), &mut best);
+        }
+        tried.push(best);
+        width /= 8.0;
+    }
+    top * (-best.1).exp2()
+}
+
+/// The cheaper of two; the wider of two that cost the same.
+fn lower(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+    if b.0 < a.0 || (b.0 == a.0 && b.1 < a.1) { b } else { a }
+}
+
+/// The pair of thresholds found to cost least, in `(0, tops.0]` × `(0, tops.1]`.
+///
+/// Geometric sweeps in quarter octaves: both ends at one distance from zero, then each end in turn with the
+/// other held, all ended by `floor`; then descent from the best pair, moving either end or both, in ever
+/// finer steps. Never worse than the full range, but a local optimum. Deterministic;
+/// ties keep the first tried, which is the wider.
+fn two_thresholds(
+    tops: (f64, f64),
+    steps: Steps,
+    floor: impl Fn(f64, f64) -> f64,
+    mut cost: impl FnMut(f64, f64) -> f64,
+) -> (f64, f64) {
+    // Octaves below the tops.
+    type Pair = (f64, f64);
+    let at = |(a, b): Pair| (tops.0 * (-a).exp2(), tops.1 * (-b).exp2());
+    let mut best = (f64::INFINITY, (0.0, 0.0));
+    // Less when it became the best, greater when its floor says that nothing narrower can.
+    let mut attempt = |octaves: Pair, best: &mut (f64, Pair)| {
+        let (low, high) = at(octaves);
+        if floor(low, high) > best.0 {
+            return Ordering::Greater;
+        }
+        let c = cost(low, high);
+        if c < best.0 {
+            *best = (c, octaves);
+            Ordering::Less
+        } else {
+            Ordering::Equal
+        }
+    };
+    let mut sweep = |place: &dyn Fn(f64) -> Pair, best: &mut (f64, Pair)| {
+        let steps = (0..(4.0 * OCTAVES) as i32).map(|i| f64::from(i) / 4.0);
+        for octaves in steps {
+            if attempt(place(octaves), best) == Ordering::Greater {
+                break;
+            }
+        }
+    };
+    let top = tops.0.max(tops.1);
+    let apart = ((tops.0 / top).log2(), (tops.1 / top).log2());
+    sweep(&|o| ((o + apart.0).max(0.0), (o + apart.1).max(0.0)), &mut best);
+    for _round in 0..2 {
+        let (before, (_, b)) = best;
+        sweep(&|o| (o, b), &mut best);
+        let (_, (a, _)) = best;
+        sweep(&|o| (a, o), &mut best);
+        if best.0 == before {
+            break;
+        }
+    }
+    let mut stride = 0.25;
+    while stride >= steps.fine {
+        for _round in 0..8 {
+            let (_, (a, b)) = best;
+            let mut moved = false;
+            for (i, j) in [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1)] {
+                let to = |o: f64, k: i32| (o + f64::from(k) * stride).max(0.0);
+                moved |= attempt((to(a, i), to(b, j)), &mut best) == Ordering::Less;
             }
             if !moved {
                 break;
             }
         }
-        if stride == 1 {
-            return (best.1, best.2);
-        }
-        stride = (stride / 3).max(1);
+        stride /= 2.0;
     }
+    at(best.1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const NO_FLOOR: fn(f64) -> f64 = |_| 0.0;
+
     #[test]
     fn finds_the_bottom_of_a_bowl() {
-        let bowl = |a: usize, b: usize| (a as f64 - 37.0).powi(2) + (b as f64 - 801.0).powi(2);
-        assert_eq!(pairs(1000, 2000, bowl), (37, 801));
-        assert_eq!(pairs(0, 2000, bowl), (0, 801));
-        assert_eq!(pairs(1000, 0, bowl), (37, 0));
+        let bowl = |x: f64, at: f64| (x / at).ln().powi(2);
+        let found = one_threshold(1000.0, Steps::FINE, NO_FLOOR, |x| bowl(x, 37.0));
+        assert!((found / 37.0 - 1.0).abs() < 1e-3, "{found}");
+        let (a, b) = two_thresholds(
+            (1000.0, 20.0),
+            Steps::FINE,
+            |_, _| 0.0,
+            |a, b| bowl(a, 3.7) + bowl(b, 12.0) + bowl(a * b, 44.4),
+        );
+        assert!((a / 3.7 - 1.0).abs() < 2e-3 && (b / 12.0 - 1.0).abs() < 2e-3, "{a} {b}");
     }
 
     #[test]
     fn ties_keep_the_widest() {
-        assert_eq!(pairs(100, 50, |_, _| 1.0), (100, 50));
-        assert_eq!(exhaustive(100, |_, _| 1.0), 100);
-        assert_eq!(exhaustive(100, |i, _| if i < 90 { 0.0 } else { 1.0 }), 89);
+        assert_eq!(one_threshold(5.0, Steps::FINE, NO_FLOOR, |_| 1.0), 5.0);
+        assert_eq!(two_thresholds((3.0, 7.0), Steps::FINE, |_, _| 0.0, |_, _| 1.0), (3.0, 7.0));
+    }
+
+    #[test]
+    fn a_second_basin_is_found_when_it_is_the_deeper() {
+        let two = |x: f64| (x / 900.0).ln().powi(2).min(0.1) + (x / 3.0).ln().powi(2).min(0.2);
+        assert!((one_threshold(1000.0, Steps::FINE, NO_FLOOR, two) / 3.0 - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn the_floor_ends_the_sweep() {
+        let mut calls = 0;
+        one_threshold(
+            1.0,
+            Steps::FINE,
+            |x| 1.0 / x,
+            |x| {
+                calls += 1;
+                1.0 / x
+            },
+        );
+        assert!(calls < 100, "{calls}");
     }
 }

@@ -69,30 +69,33 @@ pub struct PairedRatio {
     pub blocks: u32,
 }
 
-/// Median over blocks of `candidate / twin`, with a 95 % percentile bootstrap over blocks.
+/// Median over blocks of `candidate / twin`, with a 95 % percentile bootstrap over rounds.
 ///
-/// Element `i` of both slices is the latency of block `i`, in one unit, measured next to each other in time:
-/// a slow spell of the machine slows both, and leaves the ratio. `seed` fixes the resampling.
+/// A round holds block pairs `(candidate, twin)`: latencies in one unit, measured next to each other in time,
+/// so that a slow spell of the machine slows both and leaves the ratio. Each round runs in memory of its own.
+/// Rounds are resampled whole, because where the buffers lie moves all blocks of a round alike: an interval
+/// over blocks would leave that out. `seed` fixes the resampling.
 ///
-/// `None` where the slices differ in length, hold fewer than two blocks (one block says nothing about
-/// spread), or hold a latency that is not finite and positive.
-pub fn paired_ratio(candidate_blocks: &[f64], twin_blocks: &[f64], seed: u64) -> Option<PairedRatio> {
-    let usable = |blocks: &[f64]| blocks.iter().all(|&v| v.is_finite() && v > 0.0);
-    if candidate_blocks.len() != twin_blocks.len()
-        || candidate_blocks.len() < 2
-        || !usable(candidate_blocks)
-        || !usable(twin_blocks)
-    {
+/// `None` where there are fewer than two rounds (one says nothing about spread), a round without a block, or
+/// a latency that is not finite and positive.
+pub fn paired_ratio(rounds: &[Vec<(f64, f64)>], seed: u64) -> Option<PairedRatio> {
+    let usable = |v: f64| v.is_finite() && v > 0.0;
+    let whole =
+        |round: &Vec<(f64, f64)>| !round.is_empty() && round.iter().all(|(c, t)| usable(*c) && usable(*t));
+    if rounds.len() < 2 || !rounds.iter().all(whole) {
         return None;
     }
-    let ratios: Vec<f64> = candidate_blocks.iter().zip(twin_blocks).map(|(c, t)| c / t).collect();
-    let interval =
-        percentile_bootstrap(&ratios, RESAMPLES, 0.95, seed, |sample| median(sample).unwrap_or(f64::NAN))?;
+    let ratios: Vec<Vec<f64>> =
+        rounds.iter().map(|round| round.iter().map(|(c, t)| c / t).collect()).collect();
+    let rounds: Vec<&[f64]> = ratios.iter().map(Vec::as_slice).collect();
+    let statistic = |sample: &[&[f64]]| median(&sample.concat()).unwrap_or(f64::NAN);
+    let interval = percentile_bootstrap(&rounds, RESAMPLES, 0.95, seed, statistic)?;
+    let all = rounds.concat();
     Some(PairedRatio {
-        ratio: median(&ratios)?,
+        ratio: median(&all)?,
         low: interval.low,
         high: interval.high,
-        blocks: u32::try_from(ratios.len()).ok()?,
+        blocks: u32::try_from(all.len()).ok()?,
     })
 }
 
@@ -136,28 +139,39 @@ mod tests {
     #[test]
     fn ratio_is_paired_by_block() {
         // The machine slows down tenfold half way; each block keeps its ratio of one half.
-        let twin = [10.0, 12.0, 100.0, 120.0];
-        let candidate = [5.0, 6.0, 50.0, 60.0];
-        let got = paired_ratio(&candidate, &twin, 3).expect("defined");
+        let rounds = [vec![(5.0, 10.0), (6.0, 12.0)], vec![(50.0, 100.0), (60.0, 120.0)]];
+        let got = paired_ratio(&rounds, 3).expect("defined");
         assert_eq!(got, PairedRatio { ratio: 0.5, low: 0.5, high: 0.5, blocks: 4 });
     }
 
     #[test]
     fn ratio_interval_brackets_and_repeats() {
-        let twin = [1.0; 9];
-        let candidate = [0.8, 0.9, 1.0, 1.1, 1.2, 0.95, 1.05, 0.85, 1.15];
-        let got = paired_ratio(&candidate, &twin, 3).expect("defined");
+        let ratios = [0.8, 0.9, 1.0, 1.1, 1.2, 0.95, 1.05, 0.85, 1.15];
+        let rounds = ratios.map(|ratio| vec![(ratio, 1.0)]);
+        let got = paired_ratio(&rounds, 3).expect("defined");
         assert_eq!(got.ratio, 1.0);
         assert!(got.low < 1.0 && got.high > 1.0 && got.low >= 0.8 && got.high <= 1.2, "{got:?}");
-        assert_eq!(Some(got), paired_ratio(&candidate, &twin, 3));
+        assert_eq!(Some(got), paired_ratio(&rounds, 3));
+    }
+
+    #[test]
+    fn one_odd_round_widens_the_interval_and_leaves_the_ratio() {
+        let mut rounds = vec![vec![(1.0, 1.0); 50]; 7];
+        rounds.push(vec![(0.7, 1.0); 50]);
+        let got = paired_ratio(&rounds, 3).expect("defined");
+        assert_eq!((got.ratio, got.blocks), (1.0, 400));
+        // Blocks taken as independent would never hold so many odd ones.
+        rounds.extend(vec![vec![(0.7, 1.0); 50]; 2]);
+        assert_eq!(paired_ratio(&rounds, 3).expect("defined").low, 0.7);
     }
 
     #[test]
     fn unusable_blocks_give_none() {
-        assert_eq!(paired_ratio(&[], &[], 1), None);
-        assert_eq!(paired_ratio(&[1.0], &[1.0], 1), None);
-        assert_eq!(paired_ratio(&[1.0, 1.0], &[1.0], 1), None);
-        assert_eq!(paired_ratio(&[1.0, 1.0], &[1.0, 0.0], 1), None);
-        assert_eq!(paired_ratio(&[1.0, f64::NAN], &[1.0, 1.0], 1), None);
+        let good = vec![(1.0, 1.0)];
+        assert_eq!(paired_ratio(&[], 1), None);
+        assert_eq!(paired_ratio(std::slice::from_ref(&good), 1), None);
+        assert_eq!(paired_ratio(&[good.clone(), vec![]], 1), None);
+        assert_eq!(paired_ratio(&[good.clone(), vec![(1.0, 0.0)]], 1), None);
+        assert_eq!(paired_ratio(&[good, vec![(f64::NAN, 1.0)]], 1), None);
     }
 }

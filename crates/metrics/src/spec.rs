@@ -110,7 +110,13 @@ pub const ALL: &[MetricSpec] = &[
     spec("ratio", "latency ratio", "1", Lower, "Median over blocks of cell / fp32 twin; below 1 is faster."),
     spec("ratio_low", "ratio low", "1", Lower, "Lower end of the ratio's 95 % bootstrap interval."),
     spec("ratio_high", "ratio high", "1", Lower, "Upper end of the ratio's 95 % bootstrap interval."),
-    spec("clipped_share", "clipped", "share", Neither, "Share of a site's values outside low..high."),
+    spec(
+        "clipped_share",
+        "clipped",
+        "share",
+        Neither,
+        "Share of a site's values beyond the outermost code by more than half a step.",
+    ),
     spec("codes_used_share", "codes used", "share", Neither, "Share of a site's integer codes that occur."),
 ];
 

@@ -4,14 +4,14 @@ use calibench_graph::{Conv2d, Dim, Graph, GraphBuilder, GraphError, Op, ValueId}
 
 use crate::ModelEntry;
 use crate::init::{Init, filled};
-use crate::train::Recipe;
+use crate::train::{Recipe, SHIFT};
 
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     id: "digits-cnn",
     summary: "residual network, 16 to 32 channels, conv + batch norm + ReLU (He et al. 2015)",
     dataset: "digits",
     build,
-    recipe: Recipe { epochs: 14, batch: 32, learning_rate: 4e-3, weight_decay: 1e-2, shift: true },
+    recipe: Recipe { epochs: 14, batch: 32, learning_rate: 4e-3, weight_decay: 1e-2, shift: SHIFT },
 };
 
 /// Convolution and normalisation, with a ReLU when asked for.
@@ -32,7 +32,7 @@ impl Block<'_> {
         let weight = self.init.weight(&[output, input, kernel, kernel])?;
         let x = self.g.add(name, Op::Conv2d(attributes), &[x], vec![(&format!("{name}.weight"), weight)])?;
         let norm = format!("{name}.norm");
-        let params = vec![
+        let params = [
             (format!("{norm}.weight"), filled(&[output], 1.0)?),
             (format!("{norm}.bias"), filled(&[output], 0.0)?),
             (format!("{norm}.running_mean"), filled(&[output], 0.0)?),

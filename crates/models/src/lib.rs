@@ -1,6 +1,6 @@
 //! Built-in models as graph builders, and their training.
 //!
-//! A model is an untrained [`Graph`](calibench_graph::Graph) from a seed and a [`Recipe`]. [`load_or_train`]
+//! A model is an untrained [`Graph`] from a seed and a [`Recipe`]. [`load_or_train`]
 //! trains it the first time it is needed and caches it by content hash; [`qat`] fine-tunes a trained one with
 //! fake quantization. Everything random is seeded: the same seed gives the same bytes.
 

@@ -4,14 +4,14 @@ use calibench_graph::{Dim, Graph, GraphBuilder, GraphError, Op};
 
 use crate::ModelEntry;
 use crate::init::{Init, filled};
-use crate::train::Recipe;
+use crate::train::{Recipe, SHIFT};
 
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     id: "digits-mlp",
     summary: "64-128-64-10 perceptron with LayerNorm and ReLU",
     dataset: "digits",
     build,
-    recipe: Recipe { epochs: 60, batch: 32, learning_rate: 3e-3, weight_decay: 1e-2, shift: true },
+    recipe: Recipe { epochs: 60, batch: 32, learning_rate: 3e-3, weight_decay: 1e-2, shift: SHIFT },
 };
 
 fn build(seed: u64) -> Result<Graph, GraphError> {

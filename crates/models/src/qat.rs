@@ -13,7 +13,7 @@ use calibench_tasks::Dataset;
 use candle_core::{Error, Result as CandleResult, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::train::{Progress, Recipe, fit};
+use crate::train::{Progress, Recipe, SHIFT, data_key, fit};
 use crate::{Cache, ModelError};
 
 /// New weight of the moving average of activation ranges.
@@ -42,7 +42,7 @@ impl QatConfig {
     /// The built-in fine-tuning: four epochs at a small rate, ranges frozen for the last two.
     #[must_use]
     pub fn new(dtype: Dtype, symmetry: Symmetry, granularity: Granularity, seed: u64) -> Self {
-        let recipe = Recipe { epochs: 4, batch: 32, learning_rate: 2e-4, weight_decay: 0.0, shift: true };
+        let recipe = Recipe { epochs: 4, batch: 32, learning_rate: 2e-4, weight_decay: 0.0, shift: SHIFT };
         Self { dtype, symmetry, granularity, seed, recipe, freeze_epoch: 3 }
     }
 }
@@ -82,7 +82,7 @@ pub fn qat(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<QatResult, ModelError> {
     let kind = format!("{}-qat", graph.name);
-    let file = cache.file(&kind, &(config, &dataset.sha256, graph.content_hash()));
+    let file = cache.file(&kind, &(config, data_key(dataset), graph.content_hash()));
     if let Some(kept) = Cache::read::<Kept>(&file) {
         return Ok(result(kept, config, None));
     }

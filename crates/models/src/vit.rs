@@ -4,14 +4,14 @@ use calibench_graph::{Conv2d, Dim, Graph, GraphBuilder, GraphError, Op, Tensor, 
 
 use crate::ModelEntry;
 use crate::init::{Init, filled};
-use crate::train::Recipe;
+use crate::train::{Recipe, SHIFT};
 
 pub(crate) const ENTRY: ModelEntry = ModelEntry {
     id: "digits-vit",
     summary: "vision transformer, 16 patches, 2 pre-norm blocks of width 32, 4 heads (Dosovitskiy et al. 2020)",
     dataset: "digits",
     build,
-    recipe: Recipe { epochs: 40, batch: 32, learning_rate: 3e-3, weight_decay: 2e-2, shift: true },
+    recipe: Recipe { epochs: 60, batch: 32, learning_rate: 5e-3, weight_decay: 5e-2, shift: SHIFT },
 };
 
 const TOKENS: usize = 16;

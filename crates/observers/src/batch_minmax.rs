@@ -14,7 +14,7 @@ pub(crate) const ENTRY: Entry<dyn Observer> = Entry {
     construct: || Box::new(BatchMinMax::default()),
 };
 
-/// Keeps [`Stats::batch_ranges`]: batch index → `[min x, max x]` of that batch.
+/// Keeps [`Stats::batch_ranges`]: batch index → `[min x, max x]` of that batch, and [`Stats::range`] over all.
 ///
 /// Methods that average over batches depend on the order of the batches. Keeping each batch's range
 /// under its index leaves that dependence to the calibrator: gathering stays exactly mergeable, and the
@@ -40,14 +40,12 @@ impl Observer for BatchMinMax {
     fn observe(&mut self, batch: &Batch<'_>) {
         let scan = Scan::of(batch.values);
         scan.count_into(&mut self.stats, batch);
-        if let Some(range) = scan.range {
-            let ranges = self.stats.batch_ranges.get_or_insert_default();
-            ranges.entry(batch.index).and_modify(|r| *r = r.union(range)).or_insert(range);
-        }
+        scan.widen(&mut self.stats);
+        scan.widen_batch(&mut self.stats, batch.index);
     }
 
-    fn stats(&self) -> &Stats {
-        &self.stats
+    fn stats(&self) -> Stats {
+        self.stats.clone()
     }
 
     fn absorb(&mut self, other: &Stats) -> Result<(), QuantError> {
@@ -66,7 +64,7 @@ mod tests {
         observer.observe(&Batch { index: 7, samples: 1, values: &[2.0] });
         observer.observe(&Batch { index: 3, samples: 1, values: &[-1.0, 5.0] });
         observer.observe(&Batch { index: 4, samples: 1, values: &[f32::NAN] });
-        let ranges = observer.stats().batch_ranges.clone().unwrap();
+        let ranges = observer.stats().batch_ranges.unwrap();
         let expected =
             BTreeMap::from([(3, Range { low: -1.0, high: 5.0 }), (7, Range { low: 2.0, high: 2.0 })]);
         assert_eq!(ranges, expected);
@@ -76,7 +74,7 @@ mod tests {
     fn the_same_batch_on_both_sides_is_refused() {
         let mut a = BatchMinMax::default();
         a.observe(&Batch { index: 0, samples: 1, values: &[1.0] });
-        let b = a.stats().clone();
+        let b = a.stats();
         assert!(a.absorb(&b).unwrap_err().to_string().contains("both hold batch 0"));
     }
 }

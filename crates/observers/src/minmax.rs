@@ -1,6 +1,6 @@
 //! `minmax`: the smallest and the largest value.
 
-use calibench_quant::{Batch, Entry, Observer, QuantError, Range, Stats};
+use calibench_quant::{Batch, Entry, Observer, QuantError, Stats};
 
 use crate::scan::Scan;
 
@@ -24,14 +24,11 @@ impl Observer for MinMax {
     fn observe(&mut self, batch: &Batch<'_>) {
         let scan = Scan::of(batch.values);
         scan.count_into(&mut self.stats, batch);
-        self.stats.range = match (self.stats.range, scan.range) {
-            (Some(seen), Some(new)) => Some(Range::union(seen, new)),
-            (seen, new) => seen.or(new),
-        };
+        scan.widen(&mut self.stats);
     }
 
-    fn stats(&self) -> &Stats {
-        &self.stats
+    fn stats(&self) -> Stats {
+        self.stats.clone()
     }
 
     fn absorb(&mut self, other: &Stats) -> Result<(), QuantError> {
@@ -42,6 +39,7 @@ impl Observer for MinMax {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use calibench_quant::Range;
 
     #[test]
     fn the_range_grows_over_batches_and_ignores_what_is_not_finite() {

@@ -17,6 +17,12 @@ pub(crate) struct Scan {
 impl Scan {
     /// Extremes and counts of `values`.
     pub fn of(values: &[f32]) -> Self {
+        pulp::Arch::new().dispatch(|| Self::inlined(values))
+    }
+
+    /// As [`Scan::of`], within the instruction set of the caller.
+    #[inline(always)]
+    pub fn inlined(values: &[f32]) -> Self {
         // One vectorisable pass: a comparison with NaN is false, so NaN never becomes an extreme.
         let mut low = [f32::INFINITY; LANES];
         let mut high = [f32::NEG_INFINITY; LANES];
@@ -47,14 +53,32 @@ impl Scan {
             // −0.0 and 0.0 compare equal; adding 0.0 leaves one of them, whichever came first.
             return Self { range: Some(Range { low: low + 0.0, high: high + 0.0 }), nan, infinite: 0 };
         }
+        Self::with_infinities(values, nan)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn with_infinities(values: &[f32], nan: u64) -> Self {
         // Rare: an infinity took part, or there was no number at all.
         let infinite = values.iter().filter(|v| v.is_infinite()).count() as u64;
         Self { range: Range::of(values), nan, infinite }
     }
 
-    /// Whether every element is finite.
+    /// Whether every value was a number.
     pub fn all_finite(&self) -> bool {
         self.nan == 0 && self.infinite == 0
+    }
+
+    /// Of both parts.
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            range: match (self.range, other.range) {
+                (Some(a), Some(b)) => Some(a.union(b)),
+                (a, b) => a.or(b),
+            },
+            nan: self.nan + other.nan,
+            infinite: self.infinite + other.infinite,
+        }
     }
 
     /// Adds the batch's counts, as [`Stats::count`] does in three passes.
@@ -63,6 +87,22 @@ impl Scan {
         stats.elements += batch.values.len() as u64;
         stats.nan += self.nan;
         stats.infinite += self.infinite;
+    }
+
+    /// Widens the range of the whole pass.
+    pub fn widen(&self, stats: &mut Stats) {
+        stats.range = match (stats.range, self.range) {
+            (Some(seen), Some(new)) => Some(seen.union(new)),
+            (seen, new) => seen.or(new),
+        };
+    }
+
+    /// Widens the range of the batch.
+    pub fn widen_batch(&self, stats: &mut Stats, index: u64) {
+        let ranges = stats.batch_ranges.get_or_insert_default();
+        if let Some(range) = self.range {
+            ranges.entry(index).and_modify(|r| *r = r.union(range)).or_insert(range);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every registered observer keeps the laws of the testkit.
 
-use calibench_quant::StatKind;
+use calibench_quant::{PeerStat, StatKind};
 use calibench_testkit::{hostile, laws};
 use proptest::prelude::*;
 
@@ -22,20 +22,27 @@ fn what_is_not_finite_is_counted_and_nothing_else() {
 #[test]
 fn every_statistic_has_its_provider() {
     for kind in StatKind::ALL {
-        laws::observer::provides(calibench_observers::provider(*kind), *kind);
+        let provider = calibench_observers::provider(*kind);
+        laws::observer::provides(provider, *kind);
+        assert_eq!((provider.construct)().order_free(), kind.order_free(), "{kind}");
+    }
+    for stat in PeerStat::ALL {
+        assert!(StatKind::ALL.contains(&StatKind::Peer(*stat)), "{stat}");
+        assert_eq!(calibench_observers::provider(StatKind::Peer(*stat)).id, stat.id());
     }
 }
 
 #[test]
 fn a_set_of_statistics_is_gathered_once_each_and_joined() {
-    let kinds = [StatKind::Histogram, StatKind::Range, StatKind::Histogram];
+    let kinds = [StatKind::TopTwo, StatKind::Histogram, StatKind::Range, StatKind::BatchRanges];
     let mut observers = calibench_observers::for_stats(kinds);
-    assert_eq!(observers.len(), 2);
+    assert_eq!(observers.len(), 2, "one pass serves histogram and ranges");
     for observer in &mut observers {
         observer.observe(&calibench_quant::Batch { index: 0, samples: 1, values: &[1.0, 2.0] });
     }
     let stats = calibench_observers::joined(&observers).unwrap();
-    assert!(stats.range.is_some() && stats.histogram.is_some() && stats.batch_ranges.is_none());
+    assert!(kinds.iter().all(|kind| laws::observer::gathered(&stats, *kind)), "{stats:?}");
+    assert!(stats.batch_histograms.is_none());
     assert_eq!(calibench_observers::joined(&[]).unwrap(), calibench_quant::Stats::default());
 }
 
@@ -44,7 +51,7 @@ fn named_hostile_tensors_split_anywhere() {
     for (name, values) in hostile::named() {
         for entry in calibench_observers::ALL {
             let batches: Vec<&[f32]> = values.chunks(values.len().div_ceil(5).max(1)).collect();
-            laws::observer::split_and_merge(entry, &batches, name.len() as u64);
+            laws::observer::divided(entry, &batches, name.len() as u64);
             laws::observer::round_trip(entry, &batches);
         }
     }
@@ -52,10 +59,10 @@ fn named_hostile_tensors_split_anywhere() {
 
 proptest! {
     #[test]
-    fn any_split_in_any_order_gives_the_same_bytes(batches in hostile::batches(), seed in any::<u64>()) {
+    fn any_split_gives_the_same_bytes_or_is_refused(batches in hostile::batches(), seed in any::<u64>()) {
         let batches: Vec<&[f32]> = batches.iter().map(Vec::as_slice).collect();
         for entry in calibench_observers::ALL {
-            laws::observer::split_and_merge(entry, &batches, seed);
+            laws::observer::divided(entry, &batches, seed);
         }
     }
 

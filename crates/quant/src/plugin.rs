@@ -1,6 +1,6 @@
 //! The plug-in traits and the registry entry.
 
-use crate::{IntFormat, QParams, QuantError, Range, StatKind, Stats, Symmetry, nearest};
+use crate::{Fp8Format, IntFormat, QParams, QuantError, Range, StatKind, Stats, Symmetry, nearest};
 
 /// One batch of a site's values, as an observer sees it.
 #[derive(Debug, Clone, Copy)]
@@ -16,13 +16,20 @@ pub struct Batch<'a> {
 /// Gathers statistics of one site over the calibration data.
 ///
 /// Own observers are exactly mergeable and order-free: any split of the data over batches, threads or
-/// machines gives the same bytes. NaN and ±Inf are counted and otherwise ignored.
+/// machines gives the same bytes. NaN and ±Inf are counted and otherwise ignored. Observers that reproduce
+/// a peer keep that peer's dependence on the order of batches, and say so.
 pub trait Observer: Send {
     /// Sees one batch.
     fn observe(&mut self, batch: &Batch<'_>);
 
     /// Everything seen so far.
-    fn stats(&self) -> &Stats;
+    fn stats(&self) -> Stats;
+
+    /// Whether any order and any split of the data gives the same statistics. Where not, merging two
+    /// observers that both saw data is an error.
+    fn order_free(&self) -> bool {
+        true
+    }
 
     /// Merges what another observer of the same kind saw on other data.
     ///
@@ -49,6 +56,12 @@ pub trait Calibrator: Send + Sync {
     /// The statistics that [`Calibrator::range`] reads.
     fn needs(&self) -> &'static [StatKind];
 
+    /// Why the method has no answer for this combination; `None` when it has one. Plans leave such
+    /// combinations out with this reason.
+    fn unsupported(&self, _format: IntFormat, _symmetry: Symmetry) -> Option<&'static str> {
+        None
+    }
+
     /// The range of values to represent; what lies outside is clipped.
     ///
     /// # Errors
@@ -64,6 +77,40 @@ pub trait Calibrator: Send + Sync {
     fn calibrate(&self, job: &Job<'_>) -> Result<QParams, QuantError> {
         QParams::from_range(job.site, self.range(job)?, job.format, job.symmetry)
     }
+}
+
+/// Chooses the scales of weights from the weights themselves. Pure.
+pub trait WeightCalibrator: Send + Sync {
+    /// The magnitude that the outermost code `q_max` stands for, for weights that share a symmetric scale.
+    /// The values are finite.
+    fn bound(&self, values: &[f32], q_max: i32) -> f32;
+
+    /// Scales for every `chunk` weights in turn: the tensor's length per tensor, the length of an output
+    /// channel's weights per channel, a divisor of that per group.
+    ///
+    /// # Errors
+    /// As [`QParams::of_chunks`].
+    fn calibrate(
+        &self,
+        site: &str,
+        data: &[f32],
+        chunk: usize,
+        format: IntFormat,
+    ) -> Result<QParams, QuantError> {
+        QParams::of_chunks(site, data, chunk, format, |values, q_max| self.bound(values, q_max))
+    }
+}
+
+/// Chooses the scale of an 8-bit floating-point format from statistics. Pure.
+pub trait Fp8Calibrator: Send + Sync {
+    /// The statistics that [`Fp8Calibrator::scale`] reads.
+    fn needs(&self) -> &'static [StatKind];
+
+    /// The scale S by which values are divided before they are rounded to the format.
+    ///
+    /// # Errors
+    /// As [`Calibrator::range`].
+    fn scale(&self, site: &str, stats: &Stats, format: Fp8Format) -> Result<f32, QuantError>;
 }
 
 /// One registered plug-in.

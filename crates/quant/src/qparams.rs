@@ -72,6 +72,10 @@ pub struct QParams {
     pub format: IntFormat,
     /// Whether the zero point was free.
     pub symmetry: Symmetry,
+    /// Lowest code in use: the format's, unless a peer's dialect uses another.
+    pub q_min: i32,
+    /// Highest code in use.
+    pub q_max: i32,
     /// Positive, finite, in units of x per code.
     pub scale: Vec<f32>,
     /// The code of 0.0.
@@ -119,7 +123,7 @@ impl QParams {
                 (scale, zero.clamp(f64::from(q_min), f64::from(q_max)) as i32)
             }
         };
-        Ok(Self { format, symmetry, scale: vec![scale], zero_point: vec![zero_point] })
+        Ok(Self { format, symmetry, q_min, q_max, scale: vec![scale], zero_point: vec![zero_point] })
     }
 
     /// Symmetric min-max parameters of a weight tensor whose first axis is the output channel.
@@ -145,21 +149,46 @@ impl QParams {
             Granularity::PerTensor => data.len(),
             Granularity::PerChannel => data.len() / channels,
         };
-        let mut scale = Vec::new();
-        for channel in data.chunks_exact(chunk) {
-            let bound =
-                channel.iter().fold(0.0_f32, |a, w| if w.is_nan() { f32::NAN } else { a.max(w.abs()) });
-            let range = Range { low: -bound, high: bound };
-            scale.extend(Self::from_range(site, range, format, Symmetry::Symmetric)?.scale);
+        Self::of_chunks(site, data, chunk, format, |values, _| {
+            values.iter().fold(0.0_f32, |most, w| most.max(w.abs()))
+        })
+    }
+
+    /// Symmetric parameters with one scale for every `chunk` values in turn: a whole tensor, the weights of
+    /// an output channel, or a group of them. `bound(values, q_max)` chooses the magnitude of the outermost code.
+    ///
+    /// # Errors
+    /// [`QuantError::Invalid`] when a weight is not finite or `chunk` does not divide their number.
+    pub fn of_chunks(
+        site: &str,
+        data: &[f32],
+        chunk: usize,
+        format: IntFormat,
+        bound: impl Fn(&[f32], i32) -> f32,
+    ) -> Result<Self, QuantError> {
+        let invalid = |reason: String| QuantError::Invalid { site: site.to_owned(), reason };
+        if chunk == 0 || data.is_empty() || !data.len().is_multiple_of(chunk) {
+            return Err(invalid(format!("{} weights cannot be split into groups of {chunk}", data.len())));
         }
+        if let Some(at) = data.iter().position(|w| !w.is_finite()) {
+            return Err(invalid(format!("weight {at} is {}", data[at])));
+        }
+        let symmetry = Symmetry::Symmetric;
+        let (q_min, q_max) = format.range(symmetry);
+        let scale = data.chunks_exact(chunk).map(|values| {
+            let bound = bound(values, q_max);
+            let range = Range { low: -bound, high: bound };
+            Ok(Self::from_range(site, range, format, symmetry)?.scale[0])
+        });
+        let scale = scale.collect::<Result<Vec<f32>, QuantError>>()?;
         let zero_point = vec![0; scale.len()];
-        Ok(Self { format, symmetry: Symmetry::Symmetric, scale, zero_point })
+        Ok(Self { format, symmetry, q_min, q_max, scale, zero_point })
     }
 
     /// Lowest and highest code.
     #[must_use]
     pub fn code_range(&self) -> (i32, i32) {
-        self.format.range(self.symmetry)
+        (self.q_min, self.q_max)
     }
 
     /// Scale of a channel (any channel of a per-tensor scheme).

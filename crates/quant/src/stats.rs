@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Histogram, QuantError};
+use crate::{Histogram, PeerHistogram, PeerStat, QuantError};
 
 /// Version of the serialised form of [`Stats`].
-pub const STATS_SCHEMA: u32 = 1;
+pub const STATS_SCHEMA: u32 = 2;
 
 /// A closed interval of real values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -53,13 +53,38 @@ pub enum StatKind {
     Range,
     /// The range of each batch, by its place in the calibration order.
     BatchRanges,
-    /// Counts on the zero-anchored grid.
+    /// Counts by floating-point prefix.
     Histogram,
+    /// The histogram of each batch, by its place in the calibration order.
+    BatchHistograms,
+    /// The two largest values of each sample.
+    TopTwo,
+    /// What a peer's collector holds; depends on the order of the batches.
+    Peer(PeerStat),
 }
 
 impl StatKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[Self::Range, Self::BatchRanges, Self::Histogram];
+    pub const ALL: &[Self] = &[
+        Self::Range,
+        Self::BatchRanges,
+        Self::Histogram,
+        Self::BatchHistograms,
+        Self::TopTwo,
+        Self::Peer(PeerStat::HistogramPytorch),
+        Self::Peer(PeerStat::Histogram128OnnxRuntime),
+        Self::Peer(PeerStat::Histogram512OnnxRuntime),
+        Self::Peer(PeerStat::Histogram2048OnnxRuntime),
+        Self::Peer(PeerStat::AbsoluteHistogram2048OnnxRuntime),
+        Self::Peer(PeerStat::AbsoluteHistogram2048Nvidia),
+        Self::Peer(PeerStat::PdfAimet),
+    ];
+
+    /// Whether the statistic is the same however the data was split over batches and machines.
+    #[must_use]
+    pub fn order_free(self) -> bool {
+        !matches!(self, Self::Peer(_))
+    }
 }
 
 impl std::fmt::Display for StatKind {
@@ -68,14 +93,67 @@ impl std::fmt::Display for StatKind {
             Self::Range => "range",
             Self::BatchRanges => "batch-ranges",
             Self::Histogram => "histogram",
+            Self::BatchHistograms => "batch-histograms",
+            Self::TopTwo => "top-two",
+            Self::Peer(stat) => stat.id(),
         })
+    }
+}
+
+/// The two largest finite values of one sample, the larger first.
+///
+/// −Inf stands for a value that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(from = "[Option<f32>; 2]", into = "[Option<f32>; 2]")]
+pub struct TopTwo {
+    /// The largest.
+    pub first: f32,
+    /// The second largest, which may be as large.
+    pub second: f32,
+}
+
+impl TopTwo {
+    /// Of no value.
+    pub const NONE: Self = Self { first: f32::NEG_INFINITY, second: f32::NEG_INFINITY };
+
+    /// With one more finite value.
+    #[must_use]
+    pub fn with(self, v: f32) -> Self {
+        // −0.0 as 0.0, so that which of the two came first leaves no trace.
+        let v = v + 0.0;
+        if v > self.first {
+            Self { first: v, second: self.first }
+        } else {
+            Self { second: self.second.max(v), ..self }
+        }
+    }
+
+    /// Of the values of both.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        let larger = |v: f32, into: Self| if v == f32::NEG_INFINITY { into } else { into.with(v) };
+        larger(other.second, larger(other.first, self))
+    }
+}
+
+// JSON has no infinities: a missing value is null.
+impl From<[Option<f32>; 2]> for TopTwo {
+    fn from([first, second]: [Option<f32>; 2]) -> Self {
+        let or_none = |v: Option<f32>| v.unwrap_or(f32::NEG_INFINITY);
+        Self { first: or_none(first), second: or_none(second) }
+    }
+}
+
+impl From<TopTwo> for [Option<f32>; 2] {
+    fn from(top: TopTwo) -> Self {
+        [top.first, top.second].map(|v| (v > f32::NEG_INFINITY).then_some(v))
     }
 }
 
 /// Everything gathered about one site.
 ///
-/// All parts merge exactly and in any order: [`Stats::absorb`] joins the statistics of disjoint data,
-/// [`Stats::join`] the parts that different observers gathered over the same data.
+/// All parts but [`Stats::peers`] merge exactly and in any order: [`Stats::absorb`] joins the statistics of
+/// disjoint data, [`Stats::join`] the parts that different observers gathered over the same data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
     /// [`STATS_SCHEMA`] of the writer.
@@ -94,6 +172,13 @@ pub struct Stats {
     pub batch_ranges: Option<BTreeMap<u64, Range>>,
     /// Present when a histogram observer ran and saw a finite value.
     pub histogram: Option<Histogram>,
+    /// Present when a batch-histogram observer ran: batch index → its histogram.
+    pub batch_histograms: Option<BTreeMap<u64, Histogram>>,
+    /// Present when a top-two observer ran: batch index → its samples, in order.
+    pub top_two: Option<BTreeMap<u64, Vec<TopTwo>>>,
+    /// What the collectors of peers hold, of those that ran and saw a finite value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub peers: BTreeMap<PeerStat, PeerHistogram>,
 }
 
 impl Default for Stats {
@@ -107,6 +192,9 @@ impl Default for Stats {
             range: None,
             batch_ranges: None,
             histogram: None,
+            batch_histograms: None,
+            top_two: None,
+            peers: BTreeMap::new(),
         }
     }
 }
@@ -123,26 +211,26 @@ impl Stats {
     /// Merges the statistics of other data.
     ///
     /// # Errors
-    /// [`QuantError::Merge`] when the schema versions differ or both saw the same batch index.
+    /// [`QuantError::Merge`] when the schema versions differ, both saw the same batch index, or both hold
+    /// what the same collector of a peer saw.
     pub fn absorb(&mut self, other: &Self) -> Result<(), QuantError> {
         self.same_schema(other)?;
-        if let (Some(mine), Some(theirs)) = (&self.batch_ranges, &other.batch_ranges)
-            && let Some(index) = theirs.keys().find(|k| mine.contains_key(k))
-        {
-            return Err(QuantError::Merge {
-                reason: format!("both hold batch {index}; number the batches of each part apart"),
-            });
+        apart(&self.batch_ranges, &other.batch_ranges)?;
+        apart(&self.batch_histograms, &other.batch_histograms)?;
+        apart(&self.top_two, &other.top_two)?;
+        if let Some(stat) = other.peers.keys().find(|stat| self.peers.contains_key(stat)) {
+            return Err(stat.unmergeable());
         }
         self.samples += other.samples;
         self.elements += other.elements;
         self.nan += other.nan;
         self.infinite += other.infinite;
         self.range = merge(self.range, other.range, Range::union);
-        self.batch_ranges = merge(self.batch_ranges.take(), other.batch_ranges.clone(), |mut a, b| {
-            a.extend(b);
-            a
-        });
+        self.batch_ranges = both(self.batch_ranges.take(), &other.batch_ranges);
         self.histogram = merge(self.histogram.take(), other.histogram.clone(), |a, b| a.merged(&b));
+        self.batch_histograms = both(self.batch_histograms.take(), &other.batch_histograms);
+        self.top_two = both(self.top_two.take(), &other.top_two);
+        self.peers.extend(other.peers.clone());
         Ok(())
     }
 
@@ -161,6 +249,11 @@ impl Stats {
         self.range = self.range.or(other.range);
         self.batch_ranges = self.batch_ranges.or(other.batch_ranges);
         self.histogram = self.histogram.or(other.histogram);
+        self.batch_histograms = self.batch_histograms.or(other.batch_histograms);
+        self.top_two = self.top_two.or(other.top_two);
+        for (stat, histogram) in other.peers {
+            self.peers.entry(stat).or_insert(histogram);
+        }
         Ok(self)
     }
 
@@ -185,6 +278,27 @@ impl Stats {
     }
 }
 
+/// Refuses two parts that hold the same batch.
+fn apart<T>(mine: &Option<BTreeMap<u64, T>>, theirs: &Option<BTreeMap<u64, T>>) -> Result<(), QuantError> {
+    let (Some(mine), Some(theirs)) = (mine, theirs) else { return Ok(()) };
+    match theirs.keys().find(|k| mine.contains_key(k)) {
+        None => Ok(()),
+        Some(index) => Err(QuantError::Merge {
+            reason: format!("both hold batch {index}; number the batches of each part apart"),
+        }),
+    }
+}
+
+fn both<T: Clone>(
+    mine: Option<BTreeMap<u64, T>>,
+    theirs: &Option<BTreeMap<u64, T>>,
+) -> Option<BTreeMap<u64, T>> {
+    merge(mine, theirs.clone(), |mut a, b| {
+        a.extend(b);
+        a
+    })
+}
+
 fn merge<T>(a: Option<T>, b: Option<T>, join: impl FnOnce(T, T) -> T) -> Option<T> {
     match (a, b) {
         (Some(a), Some(b)) => Some(join(a, b)),
@@ -202,5 +316,19 @@ mod tests {
             let range = Range::of(&values).unwrap();
             assert!(range.low.is_sign_positive() && range.high.is_sign_positive(), "{values:?}");
         }
+    }
+
+    #[test]
+    fn the_two_largest_of_any_pieces_are_those_of_the_whole() {
+        let of = |values: &[f32]| values.iter().fold(TopTwo::NONE, |top, v| top.with(*v));
+        let values = [1.0, -3.0, 7.0, 7.0, 0.5, -0.0];
+        for cut in 0..=values.len() {
+            let (a, b) = values.split_at(cut);
+            assert_eq!(of(a).union(of(b)), TopTwo { first: 7.0, second: 7.0 }, "{cut}");
+        }
+        assert_eq!(of(&[2.0]), TopTwo { first: 2.0, second: f32::NEG_INFINITY });
+        let one = serde_json::to_string(&of(&[2.0])).unwrap();
+        assert_eq!(one, "[2.0,null]");
+        assert_eq!(serde_json::from_str::<TopTwo>(&one).unwrap(), of(&[2.0]));
     }
 }

@@ -87,8 +87,9 @@ fn recommendations(out: &mut String, report: &Report<'_>) {
     out.push_str(
         "</div>\n<p class=\"note\">A configuration is recommended if its top-1 is at most 1.0 point below \
          that of fp32 (same seed) and its 95 % latency interval lies entirely below fp32’s, measured \
-         interleaved with it; of those, the fastest. The winner is picked among many noisy estimates, so its \
-         advantage is optimistic.</p>\n</section>\n",
+         interleaved with it. The fastest of those decides dtype and timing; of the cells of that kind that are \
+         as fast within the noise, the one is taken whose logits are closest to fp32’s. Noise is how far cells differ that run the same code. The winner is picked \
+         among many noisy estimates, so its advantage is optimistic.</p>\n</section>\n",
     );
 }
 

@@ -73,7 +73,7 @@ fn result_columns<'a>(report: &'a Report<'_>) -> Vec<Column<'a>> {
         ),
         (
             "activations",
-            "largest sum of live activation bytes",
+            "largest sum of live activation bytes, at the largest batch size",
             Box::new(|_, r| text::bytes(r.peak_activation_bytes)),
         ),
         (
@@ -81,9 +81,6 @@ fn result_columns<'a>(report: &'a Report<'_>) -> Vec<Column<'a>> {
             "peak resident memory of the cell's process",
             Box::new(|_, r| r.peak_resident_bytes.map_or(MISSING.to_owned(), text::bytes)),
         ),
-        ("seed", "seed of the model and the calibration sample", Box::new(|_, r| r.seed.to_string())),
-        ("threads", "worker threads", Box::new(|_, r| r.threads.to_string())),
-        ("isa", "instruction set of the kernels", Box::new(|_, r| r.isa.clone())),
     ]
 }
 

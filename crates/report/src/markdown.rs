@@ -28,7 +28,8 @@ pub(crate) fn summary(report: &Report<'_>) -> String {
     }
     out.push_str(
         "\nA configuration is recommended if its top-1 is at most 1.0 point below fp32's and its latency \
-         interval lies below fp32's. The winner is picked among many noisy estimates, so its advantage is \
+         interval lies below fp32's. The fastest of those decides dtype and timing; of the cells of that kind \
+         that are as fast within the noise, the one is taken whose logits are closest to fp32's. The winner is picked among many noisy estimates, so its advantage is \
          optimistic.\n\n",
     );
     for view in &report.views {

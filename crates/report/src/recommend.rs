@@ -1,7 +1,9 @@
 //! Which configuration to choose, and why.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
+use calibench_metrics::quantile;
 use calibench_store::{LatencyRow, Row};
 
 use crate::select::{CellNames, ModelView};
@@ -9,6 +11,9 @@ use crate::text::{self, finite};
 
 /// The accuracy that a recommended configuration may lose by default, in percentage points.
 pub const DEFAULT_MAX_DROP_POINTS: f64 = 1.0;
+
+/// The timing mode whose cells run the same code whatever their calibrator.
+const STATIC: &str = "static";
 
 /// What the recommendation rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +54,12 @@ pub struct Recommendation {
 /// Chooses a configuration of `model` among `rows` (rows of other models are ignored).
 ///
 /// Cells qualify if they finished and their top-1 is at most `max_drop_points` below that of the
-/// fp32 cell of the same seed and threads. Of those, the lowest latency ratio wins whose interval
-/// lies entirely below 1 at the smallest batch size; if there is none, the smallest weights win,
-/// provided that they are smaller than fp32's; if there is none either, fp32 stays.
+/// fp32 cell of the same seed and threads. Of those, the ones count as faster whose latency interval
+/// lies entirely below 1 at the smallest batch size. The fastest decides dtype and timing mode. Of the
+/// faster cells of that kind which it beats by no more than cells differ that run the same code, the one
+/// wins whose logits are closest to fp32's, by SQNR: which of them happened to be timed fastest would be
+/// another one next time. If nothing is faster, the smallest weights win, provided that they are smaller
+/// than fp32's; if there is none either, fp32 stays.
 ///
 /// A missing or non-finite accuracy never qualifies; a missing or non-finite latency never counts
 /// as faster. With one test set and many cells the winner is picked among noisy estimates, so its
@@ -68,13 +76,30 @@ pub(crate) fn recommend_for(view: &ModelView<'_>, names: &CellNames, max_drop_po
     };
     let qualifying = qualifying(view, max_drop_points);
 
-    let faster = qualifying
+    let mut faster: Vec<(&Row, &LatencyRow)> = qualifying
         .iter()
         .filter_map(|&row| Some((row, view.latency(row)?)))
         .filter(|(_, latency)| latency.ratio_high < 1.0)
-        .min_by(|(a, la), (b, lb)| la.ratio.total_cmp(&lb.ratio).then_with(|| tie(view, a, b)));
-    if let Some((row, _)) = faster {
-        let sentence = format!("{}: choose {}: {}.", view.name, names.name(row), evidence(view, row));
+        .collect();
+    faster.sort_by(|(a, la), (b, lb)| la.ratio.total_cmp(&lb.ratio).then_with(|| tie(view, a, b)));
+    if let Some(&(first, fastest)) = faster.first() {
+        let noise = noise(view);
+        let limit = fastest.ratio_high.max(fastest.ratio * noise);
+        let same_kind = |row: &Row| row.dtype == first.dtype && row.timing == first.timing;
+        faster.retain(|(row, latency)| same_kind(row) && latency.ratio <= limit);
+        faster.sort_by(|(a, _), (b, _)| fidelity(b).total_cmp(&fidelity(a)).then_with(|| tie(view, a, b)));
+        let row = faster[0].0;
+        let among = match faster.len() {
+            1 => String::new(),
+            n => format!(
+                "; of {n} {} {} cells that are as fast within the noise ({}), the closest to fp32{}",
+                row.dtype,
+                row.timing,
+                text::percent(noise - 1.0),
+                finite(row.sqnr_db).map_or(String::new(), |db| format!(" (SQNR {db:.1} dB)"))
+            ),
+        };
+        let sentence = format!("{}: choose {}: {}{among}.", view.name, names.name(row), evidence(view, row));
         return chosen(view, names, Choice::Faster, row, sentence);
     }
 
@@ -111,6 +136,28 @@ pub(crate) fn qualifying<'a>(view: &ModelView<'a>, max_drop_points: f64) -> Vec<
     view.candidates()
         .filter(|row| view.drop(row).is_some_and(|d| d * 100.0 <= max_drop_points + 1e-9))
         .collect()
+}
+
+/// How far apart the latency ratios of cells are that run the same code, as a factor of at least 1: the 90th
+/// over the 10th percentile of static cells that differ only in the calibrator, and so only in constants. It
+/// holds what the intervals cannot, the chance of one process against another: where its memory lies, what
+/// else ran.
+fn noise(view: &ModelView<'_>) -> f64 {
+    let mut same_code: BTreeMap<_, Vec<f64>> = BTreeMap::new();
+    for row in view.finished().filter(|r| r.timing == STATIC) {
+        let code = (&row.dtype, &row.granularity, &row.symmetry, &row.isa, row.threads, row.seed);
+        same_code.entry(code).or_default().extend(view.latency(row).map(|l| l.ratio));
+    }
+    let spread = |mut ratios: Vec<f64>| {
+        ratios.sort_by(f64::total_cmp);
+        Some(quantile(&ratios, 0.9)? / quantile(&ratios, 0.1)?)
+    };
+    same_code.into_values().filter_map(spread).fold(1.0, f64::max)
+}
+
+/// SQNR of the logits; unknown is worst.
+fn fidelity(row: &Row) -> f64 {
+    finite(row.sqnr_db).unwrap_or(f64::NEG_INFINITY)
 }
 
 /// Between equals: lower latency ratio, then higher top-1, then the cell's name.

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use calibench_store::{Manifest, Row, Tables};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
+use crate::markdown;
 use crate::recommend::{DEFAULT_MAX_DROP_POINTS, Recommendation, qualifying, recommend_for};
 use crate::select::{CellNames, ModelView, models, reason};
 use crate::text::{self, MISSING, finite};
@@ -54,31 +55,41 @@ fn heading(view: &ModelView<'_>) -> String {
     format!("{}  ({cells}{failed}; {samples} test samples)", view.name)
 }
 
+/// A column of the table: its heading, then a cell per row.
+type Column = Vec<String>;
+
 fn table(view: &ModelView<'_>, names: &CellNames, recommendation: &Recommendation, width: u16) -> Table {
+    let rows: Vec<&Row> = view.references().chain(best(view, recommendation)).collect();
+    let column = |heading: &str, cell: &dyn Fn(&Row) -> String| -> Column {
+        std::iter::once(heading.to_owned()).chain(rows.iter().map(|row| cell(row))).collect()
+    };
+    let mark = |row: &Row| if recommendation.cell.as_deref() == Some(row.cell.as_str()) { "→" } else { "" };
+    let batch = view.batch.map_or_else(|| "latency".to_owned(), |b| format!("latency, batch {b}"));
+    let ratio = |row: &Row| view.latency(row).map_or(MISSING.to_owned(), |l| text::ratio(l.ratio));
+    let mut columns = vec![
+        column("", &|row| mark(row).to_owned()),
+        column("configuration", &|row| names.name(row)),
+        column("top-1 ±", &accuracy),
+        column(&batch, &|row| view.latency(row).map_or(MISSING.to_owned(), markdown::latency)),
+        column("weights", &|row| text::or_missing(view.weight_ratio(row), text::ratio)),
+        column("drop, pt", &|row| {
+            view.drop(row).map_or(MISSING.to_owned(), |d| text::points(d).replace('+', ""))
+        }),
+        column("agree", &|row| text::or_missing(row.agreement_fp32, text::percent)),
+    ];
+    // A narrow terminal gets fewer columns rather than broken ones; the report has them all.
+    if natural_width(&columns) > width {
+        columns[3] = column("latency", &ratio);
+    }
+    while columns.len() > 4 && natural_width(&columns) > width {
+        columns.pop();
+    }
     let mut table = Table::new();
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic).set_width(width.max(40));
-    let batch = view.batch.map_or_else(|| "latency".to_owned(), |b| format!("latency, batch {b}"));
-    table.set_header(vec![
-        "".to_owned(),
-        "configuration".to_owned(),
-        "top-1 ±".to_owned(),
-        "drop, pt".to_owned(),
-        batch,
-        "weights".to_owned(),
-        "agree".to_owned(),
-    ]);
-    let references = view.references();
-    for row in references.chain(best(view, recommendation)) {
-        let mark = recommendation.cell.as_deref() == Some(row.cell.as_str());
-        table.add_row(vec![
-            if mark { "→".to_owned() } else { String::new() },
-            names.name(row),
-            accuracy(row),
-            view.drop(row).map_or(MISSING.to_owned(), |d| text::points(d).replace('+', "")),
-            latency(view, row),
-            text::or_missing(view.weight_ratio(row), text::ratio),
-            text::or_missing(row.agreement_fp32, text::percent),
-        ]);
+    let line = |i: usize| columns.iter().map(move |column| column[i].clone());
+    table.set_header(line(0));
+    for i in 1..=rows.len() {
+        table.add_row(line(i));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 1));
@@ -89,6 +100,14 @@ fn table(view: &ModelView<'_>, names: &CellNames, recommendation: &Recommendatio
     table
 }
 
+/// What the columns take side by side without breaking a cell.
+fn natural_width(columns: &[Column]) -> u16 {
+    let widest = |column: &Column| column.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
+    // One space of padding and one of separation.
+    let total: usize = columns.iter().map(|column| widest(column) + 2).sum();
+    u16::try_from(total).unwrap_or(u16::MAX)
+}
+
 /// Top-1 with half of its interval's width: `97.8 ± 1.5 %`.
 fn accuracy(row: &Row) -> String {
     match (finite(row.top1), finite(row.top1_low), finite(row.top1_high)) {
@@ -97,20 +116,6 @@ fn accuracy(row: &Row) -> String {
         }
         (top1, _, _) => text::or_missing(top1, text::percent),
     }
-}
-
-fn latency(view: &ModelView<'_>, row: &Row) -> String {
-    view.latency(row).map_or_else(
-        || MISSING.to_owned(),
-        |l| {
-            format!(
-                "{} [{}, {}]",
-                text::ratio(l.ratio),
-                text::ratio_bare(l.ratio_low),
-                text::ratio_bare(l.ratio_high)
-            )
-        },
-    )
 }
 
 /// The best cells, and the recommended one whatever its place.

@@ -134,13 +134,14 @@ fn draw_all(
     histograms: &[SiteHistogram],
 ) -> Result<Vec<Plot>, ReportError> {
     let mut plots = Plots::default();
+    let methods = plots::Methods::new(&tables.rows);
     for view in views {
         let stem = |kind: &str| format!("{kind}-{}", text::file_stem(view.name));
         let svg = plots::accuracy_latency::draw(view, names);
         plots.add(&stem("accuracy-latency"), view.name, PlotKind::AccuracyLatency, svg)?;
         let svg = plots::accuracy_calibrators::draw(view, names);
         plots.add(&stem("accuracy-calibrators"), view.name, PlotKind::AccuracyCalibrators, svg)?;
-        let svg = plots::site_sqnr::draw(view, &tables.sites);
+        let svg = plots::site_sqnr::draw(view, &tables.sites, &methods);
         plots.add(&stem("site-sqnr"), view.name, PlotKind::SiteSqnr, svg)?;
     }
     plots.add("memory", "", PlotKind::Memory, plots::memory::draw(views))?;
@@ -148,7 +149,7 @@ fn draw_all(
         let (model, site) = (&histogram.model, &histogram.site);
         let stem = format!("histogram-{}-{}", text::file_stem(model), text::file_stem(site));
         let kind = PlotKind::Histogram(site.clone());
-        plots.add(&stem, model, kind, plots::histogram::draw(histogram))?;
+        plots.add(&stem, model, kind, plots::histogram::draw(histogram, &methods))?;
     }
     Ok(plots.0)
 }

@@ -5,7 +5,7 @@ mod common;
 use calibench_report::{Choice, DEFAULT_MAX_DROP_POINTS, Recommendation, recommend, terminal_summary};
 use calibench_store::{LatencyRow, Row, Tables};
 
-/// A small run of one model: fp32 and static int8 cells given as (top-1, ratio, half width, bytes).
+/// A small run of one model: fp32 and int8 cells that run different code, given as (top-1, ratio, half width, bytes).
 fn small(cells: &[(f64, f64, f64, u64)]) -> (Vec<Row>, Vec<LatencyRow>) {
     let (mut rows, mut latency) = (Vec::new(), Vec::new());
     let float = ["fp32", "none", "none", "none", "none"].map(str::to_owned);
@@ -13,7 +13,7 @@ fn small(cells: &[(f64, f64, f64, u64)]) -> (Vec<Row>, Vec<LatencyRow>) {
     common::set_top1(&mut reference, 0.98);
     rows.push(reference);
     for (i, (top1, ratio, half, bytes)) in cells.iter().enumerate() {
-        let name = ["int8", "static", &format!("method-{i}"), "per-channel", "affine"].map(str::to_owned);
+        let name = ["int8", "qat", &format!("method-{i}"), "per-channel", "affine"].map(str::to_owned);
         let mut row = common::cell("m", &name, 1);
         common::set_top1(&mut row, *top1);
         row.weight_bytes = *bytes;
@@ -33,12 +33,30 @@ fn the_fastest_within_the_allowed_drop_wins() {
     let run = small(&[(0.975, 0.6, 0.02, 26_000), (0.96, 0.3, 0.02, 26_000), (0.979, 0.7, 0.02, 26_000)]);
     let chosen = choose(&run);
     assert_eq!(chosen.choice, Choice::Faster);
-    assert_eq!(chosen.configuration.as_deref(), Some("int8 static method-0 per-channel affine"));
+    assert_eq!(chosen.configuration.as_deref(), Some("int8 qat method-0 per-channel affine"));
     assert_eq!(chosen.batch, Some(1));
     for part in ["97.5 %", "0.5 points below fp32 (98.0 %)", "0.60× the fp32 latency [0.58, 0.62] at batch 1"]
     {
         assert!(chosen.sentence.contains(part), "{part} in {}", chosen.sentence);
     }
+}
+
+#[test]
+fn of_cells_as_fast_within_the_noise_the_closest_to_fp32_wins() {
+    let mut run = small(&[0.50, 0.53, 0.54, 0.55, 0.56].map(|ratio| (0.98, ratio, 0.001, 26_000)));
+    for (row, sqnr_db) in run.0[1..].iter_mut().zip([30.0, 41.8, 40.0, 60.0, 60.0]) {
+        row.sqnr_db = Some(sqnr_db);
+    }
+    // Nothing says how large the noise is: the fastest wins, whatever its SQNR.
+    assert_eq!(choose(&run).configuration.as_deref(), Some("int8 qat method-0 per-channel affine"));
+    // The same code: a difference of 8.6 % is noise, and two are slower than that.
+    for row in &mut run.0[1..] {
+        row.timing = "static".to_owned();
+    }
+    let chosen = choose(&run);
+    assert_eq!(chosen.configuration.as_deref(), Some("int8 static method-1 per-channel affine"));
+    let why = "of 3 int8 static cells that are as fast within the noise (8.6 %), the closest to fp32 (SQNR 41.8 dB).";
+    assert!(chosen.sentence.ends_with(why), "{}", chosen.sentence);
 }
 
 #[test]
@@ -50,7 +68,7 @@ fn a_drop_of_exactly_the_limit_is_allowed() {
 fn an_interval_that_reaches_one_is_not_faster() {
     let chosen = choose(&small(&[(0.98, 0.97, 0.05, 26_000), (0.98, 1.2, 0.01, 13_000)]));
     assert_eq!(chosen.choice, Choice::Smaller);
-    assert_eq!(chosen.configuration.as_deref(), Some("int8 static method-1 per-channel affine"));
+    assert_eq!(chosen.configuration.as_deref(), Some("int8 qat method-1 per-channel affine"));
     assert!(chosen.sentence.contains("nothing within 1.0 points of fp32 was faster"), "{}", chosen.sentence);
     assert!(chosen.sentence.contains("[0.92, 1.02] at batch 1 reaches 1"), "{}", chosen.sentence);
 }
@@ -76,7 +94,7 @@ fn missing_and_nan_never_qualify() {
     run.0[1].top1 = Some(f64::NAN);
     run.0[2].top1 = None;
     let chosen = choose(&run);
-    assert_eq!(chosen.configuration.as_deref(), Some("int8 static method-2 per-channel affine"));
+    assert_eq!(chosen.configuration.as_deref(), Some("int8 qat method-2 per-channel affine"));
     for l in &mut run.1 {
         l.ratio = f64::NAN;
     }

@@ -37,6 +37,17 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder for a new run holds something else.
+    #[error(
+        "{path}: this folder is not empty (`{found}` is there); choose a new or an empty folder",
+        path = path.display()
+    )]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// Something in it.
+        found: String,
+    },
     /// The folder is not a run folder.
     #[error(
         "{path}: this is not a run folder (no manifest.json in it); name the folder that a sweep wrote",
@@ -48,7 +59,7 @@ pub enum StoreError {
     },
     /// A Parquet file cannot be decoded.
     #[error(
-        "{path}: this is not a readable Parquet file ({detail}); it is probably truncated or damaged: delete it and write it again",
+        "{path}: this is not a readable Parquet file ({detail}); it is probably truncated or damaged",
         path = path.display()
     )]
     Corrupt {

@@ -79,11 +79,10 @@ fn memory_bytes(meminfo: &str) -> u64 {
         .map_or(0, |kib| kib.saturating_mul(1024))
 }
 
-/// Prefixes of the flags that decide which kernels can run; the other hundred flags say nothing here.
-const ARITHMETIC: &[&str] = &[
-    "sse", "ssse3", "avx", "fma", "f16c", "bmi", "amx", "popcnt", "gfni", // x86
-    "asimd", "neon", "fp16", "fphp", "sve", "sme", "i8mm", "bf16", "dotprod", // Arm
-];
+/// Prefixes of the x86 flags that decide which kernels can run; the other hundred flags say nothing here.
+const X86: &[&str] = &["sse", "ssse3", "avx", "fma", "f16c", "bmi", "amx", "popcnt", "gfni"];
+/// The same for Arm's features.
+const ARM: &[&str] = &["asimd", "neon", "fp16", "fphp", "sve", "sme", "i8mm", "bf16", "dotprod"];
 
 #[derive(Debug, Default, PartialEq)]
 struct CpuInfo {
@@ -102,9 +101,10 @@ impl CpuInfo {
                 "model name" if found.model.is_empty() => found.model = value.trim().to_owned(),
                 // x86 says flags, Arm says Features; the first CPU stands for all.
                 "flags" | "Features" if found.features.is_empty() => {
+                    let arithmetic = if key.trim() == "flags" { X86 } else { ARM };
                     found.features = value
                         .split_whitespace()
-                        .filter(|flag| ARITHMETIC.iter().any(|prefix| flag.starts_with(prefix)))
+                        .filter(|flag| arithmetic.iter().any(|prefix| flag.starts_with(prefix)))
                         .map(str::to_owned)
                         .collect();
                     found.features.sort_unstable();
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn parses_x86_and_arm() {
-        let x86 = "processor\t: 0\nmodel name\t: Test CPU @ 2.0GHz\nflags\t\t: fpu fma avx2 sse4_1 avx512f\n\n\
+        let x86 = "processor\t: 0\nmodel name\t: Test CPU @ 2.0GHz\nflags\t\t: fpu fma avx2 sse4_1 avx512f smep\n\n\
                    processor\t: 1\nmodel name\t: Other\nflags\t\t: fpu\n";
         let want = CpuInfo {
             model: "Test CPU @ 2.0GHz".into(),

@@ -42,12 +42,15 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`StoreError::AlreadyARun`] where a manifest is there, [`StoreError::NotWritable`] where the folder
-    /// cannot be made or written to.
+    /// [`StoreError::AlreadyARun`] where a manifest is there, [`StoreError::NotEmpty`] where other files are,
+    /// [`StoreError::NotWritable`] where the folder cannot be made or written to.
     pub fn create(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let run = Self { root: path.into() };
         if run.manifest_path().exists() {
             return Err(StoreError::AlreadyARun { path: run.root });
+        }
+        if let Some(found) = run.foreign() {
+            return Err(StoreError::NotEmpty { path: run.root, found });
         }
         match run.prepare() {
             Ok(()) => Ok(run),
@@ -63,6 +66,15 @@ impl RunFolder {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let run = Self { root: path.into() };
         if run.manifest_path().is_file() { Ok(run) } else { Err(StoreError::NotARun { path: run.root }) }
+    }
+
+    /// Something in the folder that a run killed before its manifest was written has not left.
+    fn foreign(&self) -> Option<String> {
+        let own =
+            |name: &str| name.starts_with('.') || ["cells", "stats", "plots", "plan.json"].contains(&name);
+        let names =
+            fs::read_dir(&self.root).ok()?.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+        names.filter(|name| !own(name)).min()
     }
 
     /// Makes the folders, and shows by a probe file that they can be written to: better now than after hours.

@@ -97,7 +97,10 @@ fn damaged_tables_are_errors_with_path_and_advice() {
         let error = read_table::<OutcomeRow>(&path).unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
         let text = error.to_string();
-        assert!(text.starts_with(&path.display().to_string()) && text.contains("write it again"), "{text}");
+        assert!(
+            text.starts_with(&path.display().to_string()) && text.contains("truncated or damaged"),
+            "{text}"
+        );
     }
     for index in 0..whole.len() {
         let mut flipped = whole.clone();

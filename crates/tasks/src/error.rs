@@ -53,7 +53,7 @@ pub enum DatasetError {
         got: String,
     },
     /// Not a readable Parquet file: truncated, for example.
-    #[error("{}: not a readable dataset table: {source}; restore the file or prepare it again", path.display())]
+    #[error("{source}; restore the dataset's file or prepare it again")]
     Table {
         /// The Parquet file.
         path: PathBuf,

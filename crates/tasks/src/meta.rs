@@ -76,6 +76,10 @@ impl DatasetMeta {
         if !(meta.scale.is_finite() && meta.scale > 0.0) {
             return wrong("scale", format!("{} is not positive and finite", meta.scale));
         }
+        let Splits { train, calibration, test } = meta.splits;
+        if [train, calibration, test].contains(&0) {
+            return wrong("splits", "each of train, calibration and test needs a sample".to_owned());
+        }
         if Path::new(&meta.file).components().count() != 1 || meta.file == ".." {
             return wrong("file", format!("`{}` must be a file name in the same folder", meta.file));
         }

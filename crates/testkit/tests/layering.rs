@@ -1,8 +1,10 @@
 //! Dependencies point one way: the rules of ARCHITECTURE.md, checked against `cargo metadata`.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use serde::Deserialize;
 
 const HARNESS: &str = "calibench";
 
@@ -29,14 +31,37 @@ const FENCED: &[(&str, &[&str])] =
 /// The one crate with unsafe code.
 const UNSAFE: &[&str] = &["kernels"];
 
+/// What of `cargo metadata` the rules are about. (The cargo_metadata crate would switch on features of serde
+/// that the command is built without, and so make the tests compile every dependency once more.)
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    workspace_root: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: PathBuf,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    /// `null` for an ordinary dependency, else `dev` or `build`.
+    kind: Option<String>,
+}
+
 fn metadata() -> Metadata {
     // Without dependencies nothing is resolved or fetched: the manifests alone say what we need.
-    MetadataCommand::new()
-        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-        .no_deps()
-        .other_options(["--offline".to_owned()])
-        .exec()
-        .expect("cargo metadata runs")
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .output()
+        .expect("cargo metadata runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("cargo metadata prints its format 1")
 }
 
 /// `calibench-quant` → `quant`; the harness keeps its name; other crates are not ours.
@@ -46,7 +71,7 @@ fn ours(name: &str) -> Option<&str> {
 
 /// What a package needs to build, tests and benches aside.
 fn needed(package: &Package) -> impl Iterator<Item = &str> {
-    package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development).map(|d| d.name.as_str())
+    package.dependencies.iter().filter(|d| d.kind.as_deref() != Some("dev")).map(|d| d.name.as_str())
 }
 
 /// Why an edge may not be; `None` when it may.
@@ -118,7 +143,7 @@ fn only_kernels_may_contain_unsafe_code() {
             package.name
         );
         let sources = package.manifest_path.parent().unwrap().join("src");
-        for file in rust_files(sources.as_std_path()) {
+        for file in rust_files(&sources) {
             let text = std::fs::read_to_string(&file).unwrap();
             assert!(
                 !text.contains("allow(unsafe_code)"),
@@ -129,7 +154,7 @@ fn only_kernels_may_contain_unsafe_code() {
     }
 }
 
-fn rust_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut files = Vec::new();
     for path in entries.map(|e| e.expect("a readable folder").path()) {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::cli::{Format, Registry};
 
-/// The entries of a registry as text.
+/// The entries of a registry as text: a table of id, the facts that set entries apart, and the summary; the
+/// source of each plug-in below it.
 ///
 /// # Errors
 /// When JSON cannot be written.
@@ -15,17 +16,38 @@ pub fn list(what: Registry, format: Format) -> Result<String> {
     if format == Format::Json {
         return Ok(serde_json::to_string_pretty(&entries)?);
     }
-    let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
-    let width = entries.iter().map(|e| text(e, "id").chars().count()).max().unwrap_or(0);
-    let mut lines = Vec::new();
-    for entry in &entries {
-        lines.push(format!("{:<width$}  {}", text(entry, "id"), text(entry, "summary")));
-        let source = text(entry, "source");
-        if !source.is_empty() {
-            lines.push(format!("{:<width$}  source: {source}", ""));
+    let columns: &[&str] = match what {
+        Registry::Models => &["id", "dataset", "summary"],
+        Registry::Kernels => &["id", "op", "dtypes", "isa", "available", "summary"],
+        Registry::Metrics => &["id", "unit", "direction", "summary"],
+        _ => &["id", "summary"],
+    };
+    let header = columns.iter().map(|c| (*c).to_owned()).collect();
+    let rows = entries.iter().map(|entry| columns.iter().map(|c| text(&entry[c])).collect());
+    let table: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
+    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(&table[0])];
+    for (entry, row) in entries.iter().zip(&table[1..]) {
+        lines.push(line(row));
+        // Kernels share a few sources, which would double the list: `--format json` has them.
+        if let (Some(source), false) = (entry["source"].as_str(), what == Registry::Kernels) {
+            lines.push(format!("{:<width$}  source: {source}", "", width = widths[0]));
         }
     }
     Ok(lines.join("\n"))
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
+        other => other.to_string(),
+    }
 }
 
 fn entries(what: Registry) -> Vec<Value> {

@@ -1,4 +1,5 @@
 //! What the end-to-end tests share: running the binary, a cache of trained models, scratch folders.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -135,9 +135,10 @@ impl<'g> Lowering<'g> {
         if self.codes == Codes::I16 { IntFormat::INT16 } else { IntFormat::INT8 }
     }
 
-    /// The codes that activations may use.
-    pub(super) fn code_range(&self) -> CodeRange {
-        let (low, high) = self.format().range(self.spec.symmetry);
+    /// The codes that an activation may use: those of its parameters, or the format's when it has none yet.
+    pub(super) fn codes_of(&self, value: ValueId) -> CodeRange {
+        let of_format = || self.format().range(self.spec.symmetry);
+        let (low, high) = self.frozen(value).map_or_else(of_format, QParams::code_range);
         CodeRange { low, high }
     }
 
@@ -251,7 +252,7 @@ impl<'g> Lowering<'g> {
             site: self.name(value),
             value: value.0,
             ranges,
-            codes: self.code_range(),
+            codes: self.codes_of(value),
             len: self.len(value),
             from,
             to: self.slot(out),

@@ -207,7 +207,7 @@ impl Lowering<'_> {
                     correction: correction.iter().map(|c| *c as i32).collect(),
                     requant: requant.map_err(|e| self.unsupported(node, e.to_string()))?,
                     zero_point: output.zero_point_of(0),
-                    codes: self.code_range(),
+                    codes: self.codes_of(value),
                 }
             }
         };

@@ -56,7 +56,7 @@ impl ObserveTap {
         self.sites
             .into_iter()
             .map(|(id, observers)| {
-                let mut parts = observers.iter().map(|o| o.stats().clone());
+                let mut parts = observers.iter().map(|o| o.stats());
                 let first = parts.next().unwrap_or_default();
                 Ok((id, parts.try_fold(first, Stats::join)?))
             })

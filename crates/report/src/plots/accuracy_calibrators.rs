@@ -3,13 +3,15 @@
 use calibench_store::Row;
 use plotters::prelude::*;
 
-use super::CALIBRATORS;
+use super::{row_axis, row_labels};
 use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Margins, Marker, Tips};
 use crate::select::{CellNames, ModelView, in_known_order};
 use crate::text::{self, finite};
 
-const HEIGHT: u32 = 470;
-const MARGINS: Margins = Margins { left: 76, right: 24, top: 104, bottom: 74 };
+const MARGINS: Margins = Margins { left: 196, right: 24, top: 104, bottom: 60 };
+/// Height of a method's row, per dot in it and at least.
+const DOT: i32 = 13;
+const ROW: i32 = 26;
 const GRANULARITIES: [&str; 2] = ["per-tensor", "per-channel"];
 const SYMMETRIES: [&str; 2] = ["symmetric", "affine"];
 
@@ -25,25 +27,22 @@ pub(crate) fn draw(view: &ModelView<'_>, names: &CellNames) -> Result<Option<Str
         .finished()
         .filter(|r| r.dtype == "int8" && r.timing == "static" && finite(r.top1).is_some())
         .collect();
-    let methods = in_known_order(rows.iter().map(|r| r.calibrator.as_str()), &CALIBRATORS);
+    let methods = in_known_order(rows.iter().map(|r| r.calibrator.as_str()), &[]);
     if methods.is_empty() {
         return Ok(None);
     }
     let groups = groups(&rows);
     let description = format!("{}: top-1 per calibration method, static int8", view.name);
-    let svg = chart::picture(HEIGHT, &description, |area, tips| {
+    let most = methods.iter().map(|m| rows.iter().filter(|r| r.calibrator == *m).count()).max().unwrap_or(1);
+    let row = (DOT * most as i32).max(ROW);
+    let height = MARGINS.top + MARGINS.bottom + u32::try_from(row * methods.len() as i32).unwrap_or(400);
+    let svg = chart::picture(height, &description, |area, tips| {
         let title = format!("{}: accuracy per calibration method", view.name);
         chart::title(area, &title, "static int8; bars are 95 % Wilson intervals")?;
         legend(area, &groups)?;
-        let y = accuracy_axis(view, &rows);
-        let x = Axis {
-            range: 0.0..methods.len() as f64,
-            ticks: Vec::new(),
-            title: "calibration method".to_owned(),
-            format: |_| String::new(),
-        };
-        let chart = chart::frame(area, &MARGINS, &x, &y)?;
-        categories(area, &chart, &methods)?;
+        let chart = chart::frame(area, &MARGINS, &accuracy_axis(view, &rows), &row_axis(&methods))?;
+        row_labels(area, &chart, &methods)?;
+        separators(area, &chart, methods.len())?;
         reference_lines(area, &chart, view)?;
         dots(area, &chart, &rows, &methods, &groups, names, tips)
     })?;
@@ -82,37 +81,15 @@ fn accuracy_axis(view: &ModelView<'_>, rows: &[&Row]) -> Axis {
     }
 }
 
-/// Names under the axis, light separators between the methods.
-fn categories(area: &Area<'_>, chart: &Chart<'_, '_>, methods: &[&str]) -> Result<(), DrawError> {
-    let (_, down) = chart.plotting_area().get_pixel_range();
-    let y0 = chart.as_coord_spec().get_y_range().start;
-    // Two lines of text per method, as many letters as its column has room for.
-    let letters = (800 / methods.len() / 7).max(4);
-    for (i, method) in methods.iter().enumerate() {
-        let (x, _) = chart.backend_coord(&(i as f64 + 0.5, y0));
-        for (n, part) in two_lines(method, letters).iter().enumerate() {
-            let at = (x, down.end + 14 + 15 * n as i32);
-            chart::write(area, at, part, chart::SMALL_SIZE, chart::INK, Align::Centre)?;
-        }
-        if i > 0 {
-            let (x, _) = chart.backend_coord(&(i as f64, y0));
-            chart::line(area, vec![(x, down.start), (x, down.end)], chart::GRID)?;
-        }
+/// Light lines between the methods.
+fn separators(area: &Area<'_>, chart: &Chart<'_, '_>, methods: usize) -> Result<(), DrawError> {
+    let (across, _) = chart.plotting_area().get_pixel_range();
+    let x0 = chart.as_coord_spec().get_x_range().start;
+    for i in 1..methods {
+        let (_, y) = chart.backend_coord(&(x0, -(i as f64)));
+        chart::line(area, vec![(across.start, y), (across.end, y)], chart::GRID)?;
     }
     Ok(())
-}
-
-/// Breaks a name at a hyphen where it is too long for one line.
-fn two_lines(name: &str, letters: usize) -> Vec<String> {
-    if name.chars().count() <= letters {
-        return vec![name.to_owned()];
-    }
-    let middle = name.len() / 2;
-    let hyphen = name.match_indices('-').map(|(i, _)| i + 1).min_by_key(|i| i.abs_diff(middle));
-    match hyphen {
-        Some(at) => [&name[..at], &name[at..]].map(|part| text::shorten(part, letters)).to_vec(),
-        None => vec![text::shorten(name, letters)],
-    }
 }
 
 /// A dashed line per distinct fp32 accuracy (one per seed), named once.
@@ -120,10 +97,10 @@ fn reference_lines(area: &Area<'_>, chart: &Chart<'_, '_>, view: &ModelView<'_>)
     let mut values: Vec<f64> = view.references().filter_map(|r| finite(r.top1)).collect();
     values.sort_by(f64::total_cmp);
     values.dedup();
-    let (across, _) = chart.plotting_area().get_pixel_range();
+    let (_, down) = chart.plotting_area().get_pixel_range();
     for &value in &values {
-        let (_, y) = chart.backend_coord(&(0.0, value * 100.0));
-        chart::dashed(area, (across.start, y), (across.end, y), BLACK.stroke_width(1))?;
+        let (x, _) = chart.backend_coord(&(value * 100.0, 0.0));
+        chart::dashed(area, (x, down.start), (x, down.end), BLACK.stroke_width(1))?;
     }
     Ok(())
 }
@@ -150,13 +127,12 @@ fn dots(
                 rows.iter().filter(member).map(move |r| (g, *r))
             })
             .collect();
-        let radius = if slots.len() > 8 { 3 } else { 5 };
+        let radius = if slots.len() > 4 { 3 } else { 4 };
         for (i, (g, row)) in slots.iter().enumerate() {
             let Some(top1) = finite(row.top1) else { continue };
-            let across = (i as f64 + 1.0) / (slots.len() as f64 + 1.0);
-            let x = m as f64 + 0.08 + 0.84 * across;
+            let y = -(m as f64) - (i as f64 + 1.0) / (slots.len() as f64 + 1.0);
             let (colour, marker) = look(*g);
-            let pixel = |v: f64| chart.backend_coord(&(x, v * 100.0));
+            let pixel = |v: f64| chart.backend_coord(&(v * 100.0, y));
             if let (Some(low), Some(high)) = (finite(row.top1_low), finite(row.top1_high)) {
                 let ends = vec![pixel(low), pixel(high)];
                 chart::line(area, ends, colour.mix(0.6).stroke_width(2))?;
@@ -195,15 +171,4 @@ fn legend(area: &Area<'_>, groups: &[Group<'_>]) -> Result<(), DrawError> {
     }
     chart::dashed(area, (x, y), (x + 26, y), BLACK.stroke_width(1))?;
     chart::write(area, (x + 32, y), "fp32", chart::LABEL_SIZE, chart::INK, Align::Left)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::two_lines;
-
-    #[test]
-    fn long_names_break_at_a_hyphen() {
-        assert_eq!(two_lines("moving-average-minmax", 15), ["moving-", "average-minmax"]);
-        assert_eq!(two_lines("mse", 15), ["mse"]);
-    }
 }

@@ -68,7 +68,7 @@ fn latency_axis(points: &[Point<'_>], batch: u32) -> Axis {
 fn latency_ticks(log2: &Range<f64>) -> Vec<f64> {
     let range = log2.start.exp2()..log2.end.exp2();
     let ratios: Vec<f64> = if range.end / range.start < 3.0 {
-        chart::round_ticks(&range, 6)
+        chart::round_ticks(&range, 8)
     } else {
         let wide = range.end / range.start > 200.0;
         (-3..=4)
@@ -314,6 +314,7 @@ mod tests {
                 .collect()
         };
         assert_eq!(ratios(0.8, 1.25), [0.8, 0.9, 1.0, 1.1, 1.2]);
+        assert_eq!(ratios(0.8, 2.1), [0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0]);
         assert_eq!(ratios(0.3, 8.0), [0.5, 1.0, 2.0, 5.0]);
         assert_eq!(ratios(0.05, 50.0), [0.1, 1.0, 10.0]);
     }

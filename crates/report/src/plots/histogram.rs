@@ -2,8 +2,8 @@
 
 use plotters::prelude::*;
 
-use super::{CALIBRATORS, place};
-use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Margins, Marker};
+use super::Methods;
+use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Margins};
 use crate::text;
 use crate::{SiteHistogram, Threshold};
 
@@ -22,12 +22,12 @@ struct Bars {
 }
 
 /// The plot, or nothing for a histogram without a count or with a bin width that is none.
-pub(crate) fn draw(histogram: &SiteHistogram) -> Result<Option<String>, DrawError> {
+pub(crate) fn draw(histogram: &SiteHistogram, methods: &Methods<'_>) -> Result<Option<String>, DrawError> {
     let total: u64 = histogram.counts.iter().sum();
     if total == 0 || !histogram.bin_width.is_finite() || histogram.bin_width <= 0.0 {
         return Ok(None);
     }
-    let thresholds = thresholds(histogram);
+    let thresholds = thresholds(histogram, methods);
     let bars = bars(histogram);
     let lanes = LANE * thresholds.len() as i32;
     let margins = Margins {
@@ -61,10 +61,12 @@ pub(crate) fn draw(histogram: &SiteHistogram) -> Result<Option<String>, DrawErro
         let chart = chart::frame(area, &margins, &x, &y)?;
         fill(area, &chart, &bars)?;
         for (i, threshold) in thresholds.iter().enumerate() {
-            drops(area, &chart, threshold, LANES_TOP + LANE * i as i32)?;
+            let colour = methods.look(&threshold.calibrator).0;
+            drops(area, &chart, threshold, LANES_TOP + LANE * i as i32, colour)?;
         }
         for (i, threshold) in thresholds.iter().enumerate() {
-            lane(area, &chart, threshold, LANES_TOP + LANE * i as i32, histogram, total)?;
+            let colour = methods.look(&threshold.calibrator).0;
+            lane(area, &chart, (threshold, colour), LANES_TOP + LANE * i as i32, histogram, total)?;
         }
         Ok(())
     })?;
@@ -72,12 +74,12 @@ pub(crate) fn draw(histogram: &SiteHistogram) -> Result<Option<String>, DrawErro
 }
 
 /// Usable thresholds, the narrowest range first: its lines then cross no other range's numbers.
-fn thresholds(histogram: &SiteHistogram) -> Vec<&Threshold> {
+fn thresholds<'a>(histogram: &'a SiteHistogram, methods: &Methods<'_>) -> Vec<&'a Threshold> {
     let mut list: Vec<&Threshold> =
         histogram.thresholds.iter().filter(|t| t.low.is_finite() && t.high.is_finite()).collect();
     list.sort_by(|a, b| {
         let width = |t: &Threshold| t.high - t.low;
-        let order = |t: &Threshold| place(&t.calibrator, &CALIBRATORS, &[]);
+        let order = |t: &Threshold| methods.place(&t.calibrator);
         width(a).total_cmp(&width(b)).then(order(a).cmp(&order(b)))
     });
     list
@@ -138,20 +140,22 @@ fn fill(area: &Area<'_>, chart: &Chart<'_, '_>, bars: &Bars) -> Result<(), DrawE
     chart::line(area, outline, chart::MUTED.mix(0.7).stroke_width(1))
 }
 
-fn colour(threshold: &Threshold) -> RGBColor {
-    Marker::series(place(&threshold.calibrator, &CALIBRATORS, &[&threshold.calibrator])).0
-}
-
 fn across(chart: &Chart<'_, '_>, value: f32) -> i32 {
     chart.backend_coord(&(f64::from(value), 0.0)).0
 }
 
 /// Thin lines from the two ends of a method's range down into the data.
-fn drops(area: &Area<'_>, chart: &Chart<'_, '_>, threshold: &Threshold, y: i32) -> Result<(), DrawError> {
+fn drops(
+    area: &Area<'_>,
+    chart: &Chart<'_, '_>,
+    threshold: &Threshold,
+    y: i32,
+    colour: RGBColor,
+) -> Result<(), DrawError> {
     let (_, down) = chart.plotting_area().get_pixel_range();
     for value in [threshold.low, threshold.high] {
         let x = across(chart, value);
-        let style = colour(threshold).mix(0.75).stroke_width(1);
+        let style = colour.mix(0.75).stroke_width(1);
         chart::line(area, vec![(x, y - 4), (x, down.end)], style)?;
     }
     Ok(())
@@ -161,12 +165,11 @@ fn drops(area: &Area<'_>, chart: &Chart<'_, '_>, threshold: &Threshold, y: i32) 
 fn lane(
     area: &Area<'_>,
     chart: &Chart<'_, '_>,
-    threshold: &Threshold,
+    (threshold, colour): (&Threshold, RGBColor),
     y: i32,
     histogram: &SiteHistogram,
     total: u64,
 ) -> Result<(), DrawError> {
-    let colour = colour(threshold);
     let (low, high) = (across(chart, threshold.low), across(chart, threshold.high));
     chart::line(area, vec![(low, y), (high, y)], colour.stroke_width(3))?;
     for (at, value, align, side) in
@@ -254,7 +257,7 @@ mod tests {
 
     #[test]
     fn an_empty_histogram_has_no_plot() {
-        assert!(draw(&histogram(vec![0, 0])).expect("draws").is_none());
-        assert!(draw(&histogram(Vec::new())).expect("draws").is_none());
+        assert!(draw(&histogram(vec![0, 0]), &Methods::new(&[])).expect("draws").is_none());
+        assert!(draw(&histogram(Vec::new()), &Methods::new(&[])).expect("draws").is_none());
     }
 }

@@ -46,8 +46,7 @@ pub(crate) fn draw(views: &[ModelView<'_>]) -> Result<Option<String>, DrawError>
     let width = (chart::WIDTH as i32 - LABELS - 16) / columns;
     let description = "Weight bytes and peak activation bytes per dtype and timing";
     let svg = chart::picture(height, description, |area, tips| {
-        let subtitle =
-            "bytes of stored weights and of live activations at their peak, median over the cells of a kind";
+        let subtitle = "stored weights, and live activations at their peak at the largest batch size; medians over cells";
         chart::title(area, "Memory per dtype and timing", subtitle)?;
         legend(area)?;
         for (i, view) in views.iter().enumerate() {

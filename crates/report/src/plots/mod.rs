@@ -1,6 +1,13 @@
 //! The plots, one per file. Each takes a part of the run and returns SVG text, or nothing where
 //! the run has no data for it.
 
+use calibench_store::Row;
+use plotters::style::RGBColor;
+
+use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Marker};
+use crate::select::in_known_order;
+use crate::text;
+
 pub(crate) mod accuracy_calibrators;
 pub(crate) mod accuracy_latency;
 pub(crate) mod histogram;
@@ -14,16 +21,46 @@ pub(crate) const DTYPES: [&str; 7] =
 /// Timing modes in the order in which tables and legends name them.
 pub(crate) const TIMINGS: [&str; 5] = ["none", "weight-only", "dynamic", "static", "qat"];
 
-/// Calibration methods in the order in which plots name them.
-pub(crate) const CALIBRATORS: [&str; 7] = [
-    "minmax",
-    "moving-average-minmax",
-    "percentile-99.9",
-    "percentile-99.99",
-    "percentile-99.999",
-    "mse",
-    "entropy",
-];
+/// The calibration methods of a run in the order of its rows, so that a method looks the same in every plot.
+pub(crate) struct Methods<'a>(Vec<&'a str>);
+
+impl<'a> Methods<'a> {
+    pub(crate) fn new(rows: &'a [Row]) -> Self {
+        Self(in_known_order(rows.iter().map(|r| r.calibrator.as_str()).filter(|c| *c != "none"), &[]))
+    }
+
+    /// Where the method stands; one that no row names comes last.
+    pub(crate) fn place(&self, method: &str) -> usize {
+        self.0.iter().position(|m| *m == method).unwrap_or(self.0.len())
+    }
+
+    /// The method's colour and marker.
+    pub(crate) fn look(&self, method: &str) -> (RGBColor, Marker) {
+        Marker::series(self.place(method))
+    }
+}
+
+/// An axis of `names.len()` rows from the top down; [`row_labels`] names them.
+pub(crate) fn row_axis(names: &[&str]) -> Axis {
+    Axis {
+        range: -(names.len() as f64)..0.0,
+        ticks: (0..names.len()).map(|i| -(i as f64) - 0.5).collect(),
+        title: String::new(),
+        format: |_| String::new(),
+    }
+}
+
+/// The names of the rows of a [`row_axis`], left of the chart.
+pub(crate) fn row_labels(area: &Area<'_>, chart: &Chart<'_, '_>, names: &[&str]) -> Result<(), DrawError> {
+    let (across, _) = chart.plotting_area().get_pixel_range();
+    let x0 = chart.as_coord_spec().get_x_range().start;
+    for (i, name) in names.iter().enumerate() {
+        let (_, y) = chart.backend_coord(&(x0, -(i as f64) - 0.5));
+        let name = text::shorten(name, 32);
+        chart::write(area, (across.start - 10, y), &name, chart::SMALL_SIZE, chart::INK, Align::Right)?;
+    }
+    Ok(())
+}
 
 /// The place of a name in a fixed list; names that are not in it get the places after it, in the
 /// order of `present`, so that a method added later has a colour of its own.
@@ -40,9 +77,9 @@ mod tests {
 
     #[test]
     fn known_names_keep_their_place_and_new_ones_follow() {
-        let present = ["mse", "octav", "aciq"];
-        assert_eq!(place("mse", &CALIBRATORS, &present), 5);
-        assert_eq!(place("octav", &CALIBRATORS, &present), 7);
-        assert_eq!(place("aciq", &CALIBRATORS, &present), 8);
+        let present = ["int8", "fp8", "int4"];
+        assert_eq!(place("int8", &DTYPES, &present), 6);
+        assert_eq!(place("fp8", &DTYPES, &present), 7);
+        assert_eq!(place("int4", &DTYPES, &present), 8);
     }
 }

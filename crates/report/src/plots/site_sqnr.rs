@@ -3,12 +3,13 @@
 use calibench_store::{Row, SiteRow};
 use plotters::prelude::*;
 
-use super::{CALIBRATORS, place};
+use super::{Methods, row_axis, row_labels};
 use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Margins, Marker, Tips};
 use crate::select::{ModelView, in_known_order};
 use crate::text::{self, finite};
 
 const SITE: i32 = 30;
+const LEGEND_LINE: i32 = 21;
 const MARGINS: Margins = Margins { left: 236, right: 216, top: 66, bottom: 60 };
 
 /// One calibration method's profile: an SQNR per site, where it is known.
@@ -18,7 +19,11 @@ struct Profile<'a> {
 }
 
 /// The plot, or nothing where no static int8 cell has an SQNR per site.
-pub(crate) fn draw(view: &ModelView<'_>, sites: &[SiteRow]) -> Result<Option<String>, DrawError> {
+pub(crate) fn draw(
+    view: &ModelView<'_>,
+    sites: &[SiteRow],
+    methods: &Methods<'_>,
+) -> Result<Option<String>, DrawError> {
     let cells = cells(view, sites);
     let Some(first) = cells.first() else {
         return Ok(None);
@@ -33,7 +38,8 @@ pub(crate) fn draw(view: &ModelView<'_>, sites: &[SiteRow]) -> Result<Option<Str
         "int8 static, {} {}, seed {}; first site at the top; further right is better",
         first.granularity, first.symmetry, first.seed
     );
-    let height = (MARGINS.top + MARGINS.bottom) as i32 + (SITE * names.len() as i32).max(220);
+    let height = (MARGINS.top + MARGINS.bottom) as i32
+        + (SITE * names.len() as i32).max(LEGEND_LINE * (profiles.len() as i32 + 2)).max(220);
     let description = format!("{}: activation SQNR per site and calibration method", view.name);
     let svg = chart::picture(u32::try_from(height).unwrap_or(600), &description, |area, tips| {
         chart::title(area, &format!("{}: SQNR of activations along depth", view.name), &subtitle)?;
@@ -43,19 +49,13 @@ pub(crate) fn draw(view: &ModelView<'_>, sites: &[SiteRow]) -> Result<Option<Str
             title: "SQNR of the quantized activation (dB)".to_owned(),
             format: text::plain,
         };
-        let y = Axis {
-            range: -(names.len() as f64)..0.0,
-            ticks: (0..names.len()).map(|i| -(i as f64) - 0.5).collect(),
-            title: String::new(),
-            format: |_| String::new(),
-        };
-        let chart = chart::frame(area, &MARGINS, &x, &y)?;
-        site_labels(area, &chart, &names)?;
+        let chart = chart::frame(area, &MARGINS, &x, &row_axis(&names))?;
+        row_labels(area, &chart, &names)?;
         for (i, profile) in profiles.iter().enumerate() {
             let dodge = (i as f64 + 0.5) / profiles.len() as f64 - 0.5;
-            lines(area, &chart, profile, dodge * 0.5, &names, tips)?;
+            lines(area, &chart, profile, (dodge * 0.5, methods.look(profile.method)), &names, tips)?;
         }
-        legend(area, &profiles)
+        legend(area, &profiles, methods)
     })?;
     Ok(Some(svg))
 }
@@ -75,7 +75,7 @@ fn cells<'a>(view: &ModelView<'a>, sites: &[SiteRow]) -> Vec<&'a Row> {
         return Vec::new();
     };
     let of_kind = || rows.iter().copied().filter(|r| kind(r) == shown);
-    in_known_order(of_kind().map(|r| r.calibrator.as_str()), &CALIBRATORS)
+    in_known_order(of_kind().map(|r| r.calibrator.as_str()), &[])
         .into_iter()
         .filter_map(|method| of_kind().filter(|r| r.calibrator == method).min_by_key(|r| (r.seed, r.threads)))
         .collect()
@@ -108,27 +108,14 @@ fn profile<'a>(row: &'a Row, names: &[&str], sites: &[SiteRow]) -> Profile<'a> {
     Profile { method: &row.calibrator, sqnr_db: names.iter().map(|name| of(name)).collect() }
 }
 
-fn site_labels(area: &Area<'_>, chart: &Chart<'_, '_>, names: &[&str]) -> Result<(), DrawError> {
-    let (across, _) = chart.plotting_area().get_pixel_range();
-    let x0 = chart.as_coord_spec().get_x_range().start;
-    for (i, name) in names.iter().enumerate() {
-        let (_, y) = chart.backend_coord(&(x0, -(i as f64) - 0.5));
-        let at = (across.start - 10, y);
-        let name = text::shorten(name, 32);
-        chart::write(area, at, &name, chart::SMALL_SIZE, chart::INK, Align::Right)?;
-    }
-    Ok(())
-}
-
 fn lines(
     area: &Area<'_>,
     chart: &Chart<'_, '_>,
     profile: &Profile<'_>,
-    dodge: f64,
+    (dodge, (colour, marker)): (f64, (RGBColor, Marker)),
     names: &[&str],
     tips: &mut Tips,
 ) -> Result<(), DrawError> {
-    let (colour, marker) = look(profile.method);
     let points: Vec<Option<(i32, i32)>> = profile
         .sqnr_db
         .iter()
@@ -151,17 +138,13 @@ fn lines(
     Ok(())
 }
 
-pub(super) fn look(method: &str) -> (RGBColor, Marker) {
-    Marker::series(place(method, &CALIBRATORS, &[method]))
-}
-
-fn legend(area: &Area<'_>, profiles: &[Profile<'_>]) -> Result<(), DrawError> {
+fn legend(area: &Area<'_>, profiles: &[Profile<'_>], methods: &Methods<'_>) -> Result<(), DrawError> {
     let x = (chart::WIDTH - MARGINS.right) as i32 + 20;
     let top = MARGINS.top as i32 + 8;
     chart::heading(area, (x, top), "calibration method")?;
     for (i, profile) in profiles.iter().enumerate() {
-        let y = top + 21 * (i as i32 + 1);
-        let (colour, marker) = look(profile.method);
+        let y = top + LEGEND_LINE * (i as i32 + 1);
+        let (colour, marker) = methods.look(profile.method);
         chart::line(area, vec![(x, y), (x + 20, y)], colour.mix(0.6).stroke_width(1))?;
         chart::mark(area, (x + 10, y), marker, 4, colour)?;
         let name = text::shorten(profile.method, 23);
