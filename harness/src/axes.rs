@@ -166,3 +166,14 @@ impl Cell {
 pub fn calibrator(name: &str) -> Result<&'static Entry<dyn calibench_quant::Calibrator>, QuantError> {
     find(calibench_calibrators::ALL, "calibrator", name)
 }
+
+/// The symmetry asked for, or the symmetric one where a method has only symmetric answers.
+#[must_use]
+pub fn answerable(
+    calibrator: &dyn calibench_quant::Calibrator,
+    format: calibench_quant::IntFormat,
+    asked: Symmetry,
+) -> Symmetry {
+    let none = |symmetry| calibrator.unsupported(format, symmetry).is_some();
+    if none(asked) && !none(Symmetry::Symmetric) { Symmetry::Symmetric } else { asked }
+}

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::axes::Axes;
+use crate::lab::options::{Calibrate, Merge, Observe};
 
 /// Measures what reduced precision costs and gains: calibration methods, accuracy, latency and memory.
 #[derive(Debug, Parser)]
@@ -39,7 +40,7 @@ pub enum Command {
         calibench sweep --resume reports/runs/20261124T140300Z-host-abc1234\n\n\
         Exit status: 0 done, 1 error, 2 wrong usage, 3 some cells failed, 130 interrupted.")]
     Sweep(Box<Sweep>),
-    /// List what can be chosen: models, datasets, dtypes, timings, observers, calibrators, kernels, metrics
+    /// List what can be chosen: models, datasets, dtypes, timings, observers, calibrators, kernels, …
     List {
         /// What to list
         what: Registry,
@@ -52,6 +53,19 @@ pub enum Command {
         /// The run folder
         run: PathBuf,
     },
+    /// Calibrate tensors in a file: thresholds, scales, zero points and distances of every method
+    #[command(after_help = "Examples:\n  \
+        calibench calibrate --tensors activations.safetensors\n  \
+        calibench calibrate --tensors a.npz --case layer3 --calibrator mse,entropy@nvidia --symmetric --plot t.svg\n  \
+        calibench calibrate --tensors a.npy --calibrator percentile-99.99 --bootstrap 200 --curve\n  \
+        calibench calibrate --tensors w.safetensors --weights --axis 0 --dtype int4\n  \
+        calibench calibrate --stats stats.json --format json\n\n\
+        Exit status: 0 done, 1 error (also when no method has an answer), 2 wrong usage.")]
+    Calibrate(Box<Calibrate>),
+    /// Gather statistics of tensors in a file, to merge and replay
+    Observe(Observe),
+    /// Combine statistics that were gathered of parts of the data
+    Merge(Merge),
     /// Print the built-in configuration, to copy and change
     Config,
     /// Print a completion script for a shell
@@ -165,6 +179,10 @@ pub enum Registry {
     Observers,
     /// Calibration methods
     Calibrators,
+    /// Calibration methods for weights
+    WeightCalibrators,
+    /// Calibration methods for 8-bit floating point
+    Fp8Calibrators,
     /// Kernels and their instruction sets
     Kernels,
     /// Columns of a row

@@ -6,17 +6,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use calibench_graph::placement;
-use calibench_quant::{Dtype, Histogram, IntFormat, Job, Range, Symmetry, Timing};
+use calibench_quant::{Dtype, IntFormat, Job, Symmetry, Timing};
 use calibench_report::{SiteHistogram, Threshold};
 use calibench_store::{Manifest, RunFolder, Tables};
 use clap::CommandFactory;
 
-use crate::axes::{Cell, calibrator};
+use crate::axes::{Cell, answerable, calibrator};
 use crate::cli::{Cli, Command, Sweep};
 use crate::config::{Config, DEFAULT};
 use crate::plan::{Plan, plan};
 use crate::sweep::{Target, sweep};
-use crate::{EXIT_OK, cell, console, prepare, worker};
+use crate::{EXIT_OK, cell, console, lab, prepare, worker};
 
 /// Runs a command and gives the exit status.
 ///
@@ -27,6 +27,9 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Sweep(options) => return run_sweep(&options),
         Command::List { what, format } => console::result(&list::list(what, format)?),
         Command::Report { run } => report(&run)?,
+        Command::Calibrate(options) => return lab::calibrate(&options),
+        Command::Observe(options) => lab::observe(&options)?,
+        Command::Merge(options) => lab::merge(&options)?,
         Command::Config => console::result(DEFAULT),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -136,8 +139,8 @@ pub fn write_report(folder: &RunFolder, manifest: &Manifest, tables: &Tables) ->
     Ok(())
 }
 
-/// The activation histograms of each model's calibration pass, with the int8 affine thresholds of every
-/// method that the run used.
+/// The activation histograms of each model's calibration pass, with the int8 thresholds of every method that
+/// the run used: affine, or symmetric where the method has no others.
 fn histograms(folder: &RunFolder, tables: &Tables) -> Result<Vec<SiteHistogram>> {
     let mut histograms = Vec::new();
     let fixed = || tables.rows.iter().filter(|r| r.timing == Timing::Static.id());
@@ -153,13 +156,15 @@ fn histograms(folder: &RunFolder, tables: &Tables) -> Result<Vec<SiteHistogram>>
         used.dedup();
         for (site, stats) in &calibration.sites {
             let (Some(histogram), Some(observed)) = (&stats.histogram, stats.range) else { continue };
-            let job = Job { site, stats, format: IntFormat::INT8, symmetry: Symmetry::Affine };
             let mut thresholds = Vec::new();
             for id in &used {
-                let range = (calibrator(id)?.construct)().calibrate(&job)?.thresholds(0);
+                let method = (calibrator(id)?.construct)();
+                let format = IntFormat::INT8;
+                let symmetry = answerable(method.as_ref(), format, Symmetry::Affine);
+                let range = method.calibrate(&Job { site, stats, format, symmetry })?.thresholds(0);
                 thresholds.push(Threshold { calibrator: id.clone(), low: range.low, high: range.high });
             }
-            let (first_bin, bin_width, counts) = linear(histogram, observed);
+            let (first_bin, bin_width, counts) = lab::linear(histogram, observed);
             histograms.push(SiteHistogram {
                 model: model.clone(),
                 site: site.clone(),
@@ -171,16 +176,4 @@ fn histograms(folder: &RunFolder, tables: &Tables) -> Result<Vec<SiteHistogram>>
         }
     }
     Ok(histograms)
-}
-
-/// A histogram in some 2,000 equal bins, one of whose edges is zero: the first, their width, elements in each.
-fn linear(histogram: &Histogram, observed: Range) -> (i64, f64, Vec<u64>) {
-    const BINS: f64 = 2000.0;
-    let (low, high) = (f64::from(observed.low), f64::from(observed.high));
-    let span = (high - low).max(high.abs().max(low.abs()) * 1e-3).max(f64::from(f32::MIN_POSITIVE));
-    let width = span / BINS;
-    let first = (low / width).floor();
-    let bins = (high / width).floor() - first + 1.0;
-    let counts = histogram.rebinned(observed, first * width, (first + bins) * width, bins as usize);
-    (first as i64, width, counts.into_iter().map(|n| n.round() as u64).collect())
 }

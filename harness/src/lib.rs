@@ -11,6 +11,7 @@ pub mod commands;
 pub mod config;
 pub mod console;
 pub mod interrupt;
+pub mod lab;
 pub mod memory;
 pub mod plan;
 pub mod prepare;

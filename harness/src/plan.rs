@@ -198,8 +198,21 @@ fn meaning(mut cell: Cell) -> Result<Cell, (String, String)> {
             let reason = "QAT's observers follow the weights while they change: a moving average of min-max";
             only(cell, "moving-average-minmax", reason)
         }
-        (true, Timing::Static) => Ok(cell),
+        (true, Timing::Static) => match unsupported(&cell) {
+            None => Ok(cell),
+            Some(reason) => {
+                let name = cell.calibrator.as_deref().unwrap_or_default();
+                let symmetry = cell.symmetry.map_or("", Symmetry::id);
+                excluded(format!("{} {symmetry} with calibrator {name}", cell.dtype), reason)
+            }
+        },
     }
+}
+
+/// Why the cell's method has no answer for its format and symmetry.
+fn unsupported(cell: &Cell) -> Option<&'static str> {
+    let method = (calibrator(cell.calibrator.as_deref()?).ok()?.construct)();
+    method.unsupported(cell.dtype.activation_format()?, cell.symmetry?)
 }
 
 fn only(cell: Cell, calibrator: &str, reason: &str) -> Result<Cell, (String, String)> {

@@ -9,6 +9,10 @@ pub(crate) fn quantile(histogram: &Histogram, observed: Range, count: f64) -> f6
     for (bin, n) in histogram.iter() {
         let n = n as f64;
         if below + n >= count {
+            if bin == 0 || bin == -1 {
+                // Zero, but for what is below 1.1e-41.
+                return 0.0;
+            }
             let (low, high) = Histogram::edges(bin);
             let share = ((count - below) / n).clamp(0.0, 1.0);
             return held(low) + share * (held(high) - held(low));
@@ -21,6 +25,12 @@ pub(crate) fn quantile(histogram: &Histogram, observed: Range, count: f64) -> f6
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quantile_among_zeros_is_zero() {
+        let histogram = Histogram::of(&[0.0, 0.0, -0.0, 1.0]).unwrap();
+        assert_eq!(quantile(&histogram, Range { low: 0.0, high: 1.0 }, 1.5), 0.0);
+    }
 
     #[test]
     fn quantiles_of_a_ramp() {

@@ -158,7 +158,7 @@ fn no_method_beats_mse_on_the_raw_tensor() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
     fn any_finite_tensor_is_calibrated(values in hostile::finite()) {

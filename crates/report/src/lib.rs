@@ -4,6 +4,7 @@
 //! [`terminal_summary`] is what the terminal shows at the end of a sweep; [`recommend()`] chooses a
 //! configuration and says why. Output depends on its input only: the same tables give the same bytes.
 
+mod calibration;
 mod chart;
 mod html;
 mod html_tables;
@@ -16,6 +17,7 @@ mod terminal;
 mod text;
 mod write;
 
+pub use calibration::{calibration_plot, significant, text_table};
 pub use recommend::{Choice, DEFAULT_MAX_DROP_POINTS, Recommendation, recommend};
 pub use terminal::terminal_summary;
 pub use write::{ReportError, ReportPaths, write_report};

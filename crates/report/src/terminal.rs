@@ -15,7 +15,8 @@ use crate::text::{self, MISSING, finite};
 const BEST: usize = 8;
 /// Horizontal rules only: columns are told apart by space.
 const RULE: LineStyle = LineStyle::new('─', '─', '─', '─');
-const STYLE: TableStyle = TableStyle::new().top_border(RULE).header_separator(RULE).bottom_border(RULE);
+pub(crate) const STYLE: TableStyle =
+    TableStyle::new().top_border(RULE).header_separator(RULE).bottom_border(RULE);
 /// Failed cells named before the rest is only counted.
 const FAILED: usize = 10;
 

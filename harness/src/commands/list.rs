@@ -67,6 +67,8 @@ fn entries(what: Registry) -> Vec<Value> {
         }
         Registry::Observers => plug_ins(calibench_observers::ALL),
         Registry::Calibrators => plug_ins(calibench_calibrators::ALL),
+        Registry::WeightCalibrators => plug_ins(calibench_calibrators::weights::ALL),
+        Registry::Fp8Calibrators => plug_ins(calibench_calibrators::fp8::ALL),
         Registry::Kernels => calibench_kernels::ALL
             .iter()
             .map(|k| {

@@ -26,7 +26,11 @@ pub(crate) struct Methods<'a>(Vec<&'a str>);
 
 impl<'a> Methods<'a> {
     pub(crate) fn new(rows: &'a [Row]) -> Self {
-        Self(in_known_order(rows.iter().map(|r| r.calibrator.as_str()).filter(|c| *c != "none"), &[]))
+        Self::of(rows.iter().map(|r| r.calibrator.as_str()).filter(|c| *c != "none"))
+    }
+
+    pub(crate) fn of(names: impl Iterator<Item = &'a str>) -> Self {
+        Self(in_known_order(names, &[]))
     }
 
     /// Where the method stands; one that no row names comes last.
