@@ -1,4 +1,5 @@
 //! The calibration lab from the command line.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail by panic, as it does")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Grouping of tensors into cases and batches.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail by panic, as it does")]
 
 mod common;
 

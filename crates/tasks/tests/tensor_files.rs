@@ -1,4 +1,5 @@
 //! Well-formed tensor files, most of them written by numpy and safetensors (see `data/make.py`).
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail by panic, as it does")]
 
 mod common;
 

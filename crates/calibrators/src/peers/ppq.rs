@@ -94,8 +94,8 @@ fn whole_elements(histogram: &Histogram, observed: Range) -> Vec<f64> {
             _ if bin > last => cell.count,
             _ => (cell.count * (bin as f64 - from) / (to - from)).round(),
         };
-        for bin in first..=last {
-            counts[bin] += below(bin + 1) - below(bin);
+        for (bin, count) in (first..).zip(&mut counts[first..=last]) {
+            *count += below(bin + 1) - below(bin);
         }
     }
     counts
