@@ -1,8 +1,10 @@
 //! Throughput of every registered observer on one thread, in elements. Ids: `observe-NAME/f32/SHAPE`.
 
+use std::collections::BTreeSet;
 use std::hint::black_box;
 
-use calibench_quant::Batch;
+use calibench_observers::{ChannelLayout, ChannelObserver};
+use calibench_quant::{Batch, StatKind};
 use calibench_testkit::Random;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -26,5 +28,23 @@ fn observe(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, observe);
+fn observe_channels(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("observe-channel-minmax");
+    for shape in [[4096, 8], [4096, 512], [16384, 768]] {
+        let values = Random::new(1).normals(shape.iter().product());
+        let layout = ChannelLayout::of(&shape, 1).expect("two axes");
+        group.throughput(Throughput::Elements(values.len() as u64));
+        group.bench_function(
+            BenchmarkId::new("f32", format!("{}x{}/last-axis", shape[0], shape[1])),
+            |bench| {
+                let mut observer = ChannelObserver::new(&BTreeSet::from([StatKind::Range]), layout);
+                let batch = Batch { index: 0, samples: shape[0] as u64, values: &values };
+                bench.iter(|| observer.observe(black_box(&batch)));
+            },
+        );
+    }
+    group.finish();
+}
+
+criterion_group!(benches, observe, observe_channels);
 criterion_main!(benches);

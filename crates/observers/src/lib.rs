@@ -26,6 +26,7 @@
 
 mod batch_histogram;
 mod batch_minmax;
+mod channels;
 mod histogram;
 mod minmax;
 mod peers;
@@ -36,6 +37,8 @@ mod top_two;
 use std::collections::BTreeSet;
 
 use calibench_quant::{Entry, Observer, PeerStat, QuantError, StatKind, Stats};
+
+pub use channels::{ChannelLayout, ChannelObserver};
 
 /// Every observer, in the order of help texts and reports.
 pub const ALL: &[Entry<dyn Observer>] = &[

@@ -279,7 +279,7 @@ fn weights(
     for tensor in &subject.case.batches {
         match options.axis {
             Some(axis) => {
-                let channels = source::channels(tensor, axis)?;
+                let channels = source::layout(tensor, axis)?.split(&tensor.values);
                 chunk = channels.first().map_or(0, Vec::len);
                 values.extend(channels.into_iter().flatten());
             }
@@ -310,7 +310,8 @@ fn distances(options: &Calibrate, subject: &Subject, q: &QParams) -> Result<Dist
     if let Some(axis) = options.axis {
         let (mut reference, mut candidate) = (Vec::new(), Vec::new());
         for tensor in &subject.case.batches {
-            for (channel, values) in source::channels(tensor, axis)?.into_iter().enumerate() {
+            let channels = source::layout(tensor, axis)?.split(&tensor.values);
+            for (channel, values) in channels.into_iter().enumerate() {
                 let finite = values.into_iter().filter(|v| v.is_finite());
                 for v in finite {
                     reference.push(v);

@@ -161,8 +161,11 @@ fn for_each_case(
 }
 
 fn kinds(options: &Calibrate, methods: &[String]) -> Result<BTreeSet<StatKind>> {
-    // The histogram is what distances, the plot and the oracle start from.
-    let mut kinds = BTreeSet::from([StatKind::Range, StatKind::Histogram]);
+    // The histogram is what distances, the plot and the oracle start from; channels have none of these.
+    let mut kinds = BTreeSet::from([StatKind::Range]);
+    if options.axis.is_none() {
+        kinds.insert(StatKind::Histogram);
+    }
     if let Target::Int(_) = options.dtype
         && !options.weights
     {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use calibench_observers::{ChannelLayout, ChannelObserver};
 use calibench_quant::{Batch, QuantError, StatKind, Stats, find};
 use calibench_tasks::tensors::{Tensor, TensorFile};
 
@@ -48,39 +49,33 @@ impl Case {
     /// # Errors
     /// When a batch lacks the axis, or has another size there than the first.
     pub fn observe_channels(&self, kinds: &BTreeSet<StatKind>, axis: usize) -> Result<Vec<Stats>> {
-        let parts: Vec<Vec<Vec<f32>>> =
-            self.batches.iter().map(|b| channels(b, axis)).collect::<Result<_>>()?;
-        let count = parts.first().map_or(0, Vec::len);
-        if let Some(at) = parts.iter().position(|p| p.len() != count) {
-            let sizes = (count, parts[at].len());
-            bail!(
-                "case `{}`: axis {axis} has {} channels in the first batch and {} in batch {at}",
-                self.name,
-                sizes.0,
-                sizes.1
-            );
+        let first = layout(&self.batches[0], axis)?;
+        let mut observer = ChannelObserver::new(kinds, first);
+        for (index, tensor) in (0..).zip(&self.batches) {
+            let here = layout(tensor, axis)?;
+            if here != first {
+                bail!(
+                    "case `{}`: axis {axis} of batch {index}, shape {:?}, is not that of the first batch, shape {:?}",
+                    self.name,
+                    tensor.shape,
+                    self.batches[0].shape
+                );
+            }
+            let samples = Self::samples_of(tensor) as u64;
+            observer.observe(&Batch { index, samples, values: &tensor.values });
         }
-        let of = |channel: usize| {
-            observe(kinds, 0, parts.iter().map(|batch| (1, batch[channel].as_slice()))).map_err(Into::into)
-        };
-        (0..count).map(of).collect()
+        Ok(observer.stats()?)
     }
 }
 
-/// The values of each index of an axis, in order.
+/// Where an axis of a tensor lies.
 ///
 /// # Errors
 /// When the tensor has no such axis.
-pub fn channels(tensor: &Tensor, axis: usize) -> Result<Vec<Vec<f32>>> {
-    let Some(&count) = tensor.shape.get(axis) else {
-        bail!("tensor `{}` has shape {:?}: no axis {axis} (axes count from 0)", tensor.name, tensor.shape);
-    };
-    let inner: usize = tensor.shape[axis + 1..].iter().product();
-    let mut channels = vec![Vec::with_capacity(tensor.values.len() / count.max(1)); count];
-    for (i, run) in tensor.values.chunks(inner.max(1)).enumerate() {
-        channels[i % count].extend_from_slice(run);
-    }
-    Ok(channels)
+pub fn layout(tensor: &Tensor, axis: usize) -> Result<ChannelLayout> {
+    ChannelLayout::of(&tensor.shape, axis).with_context(|| {
+        format!("tensor `{}` has shape {:?}: no axis {axis} (axes count from 0)", tensor.name, tensor.shape)
+    })
 }
 
 /// Observes batches given as samples and values.
