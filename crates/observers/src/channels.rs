@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use calibench_quant::{Batch, Observer, QuantError, Range, StatKind, Stats};
 
+use crate::scan::{between, key};
+
 /// Columns handled together where channels are fewer: whole vectors on any instruction set.
-const COLUMNS: usize = 64;
+const COLUMNS: usize = 256;
 
 /// Where the channels of a row-major tensor lie: `[outer, channels, inner]`.
 ///
@@ -100,17 +102,19 @@ fn columns(batch: &Batch<'_>, stats: &mut [Stats]) {
     // Rows of several narrow ones: their columns are joined again at the end.
     let rows = COLUMNS.div_ceil(channels);
     let wide = rows * channels;
-    let mut low = vec![f32::INFINITY; wide];
-    let mut high = vec![f32::NEG_INFINITY; wide];
-    let nan = pulp::Arch::new().dispatch(|| extremes(batch.values, &mut low, &mut high));
-    // A column that saw nothing still has its ends the wrong way round.
-    let finite = nan == 0 && low.iter().zip(&high).all(|(l, h)| l > h || (l.is_finite() && h.is_finite()));
+    // As keys of the floating-point order; a column that saw nothing keeps its ends the wrong way round.
+    let mut low = vec![i32::MAX; wide];
+    let mut high = vec![i32::MIN; wide];
+    pulp::Arch::new().dispatch(Columns { values: batch.values, low: &mut low, high: &mut high });
+    let finite = low.iter().zip(&high).all(|(low, high)| low > high || between(*low, *high).is_some());
     let elements = (batch.values.len() / channels) as u64;
     for (channel, stats) in stats.iter_mut().enumerate() {
         let mut scanned = Stats { samples: batch.samples, elements, ..Stats::default() };
         if finite {
-            let ends = (channel..wide).step_by(channels).filter(|c| low[*c] <= high[*c]);
-            let ranges = ends.map(|c| Range { low: low[c] + 0.0, high: high[c] + 0.0 });
+            let ranges = (channel..wide).step_by(channels).filter_map(|c| {
+                let seen = low[c] <= high[c];
+                if seen { between(low[c], high[c]) } else { None }
+            });
             scanned.range = ranges.reduce(Range::union);
         } else {
             // Rare: count what is no number, column by column.
@@ -129,20 +133,29 @@ fn columns(batch: &Batch<'_>, stats: &mut [Stats]) {
     }
 }
 
-/// Column extremes; gives the number of NaN. A comparison with NaN is false, so none becomes an extreme.
-#[inline(always)]
-fn extremes(values: &[f32], low: &mut [f32], high: &mut [f32]) -> u64 {
-    let mut nan = 0_u64;
-    for row in values.chunks(low.len()) {
-        let mut row_nan = 0_u32;
-        for ((v, low), high) in row.iter().zip(&mut *low).zip(&mut *high) {
-            *low = if *v < *low { *v } else { *low };
-            *high = if *v > *high { *v } else { *high };
-            row_nan += u32::from(v.is_nan());
+/// Column extremes.
+struct Columns<'a> {
+    values: &'a [f32],
+    low: &'a mut [i32],
+    high: &'a mut [i32],
+}
+
+impl pulp::NullaryFnOnce for Columns<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { values, low, high } = self;
+        for row in values.chunks(low.len()) {
+            // The last of several narrow rows may be shorter.
+            let (low, high) = (&mut low[..row.len()], &mut high[..row.len()]);
+            for ((v, low), high) in row.iter().zip(low).zip(high) {
+                let key = key(*v);
+                *low = (*low).min(key);
+                *high = (*high).max(key);
+            }
         }
-        nan += u64::from(row_nan);
     }
-    nan
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ impl PrefixTable {
         if self.counters.is_empty() {
             self.counters = vec![0; LANES * Histogram::PREFIXES];
         }
-        let mut scan = Scan::of(&[]);
+        let mut scan = Scan::NOTHING;
         for part in values.chunks(FULL) {
             if self.pending + part.len() > FULL {
                 self.empty();
@@ -43,14 +43,7 @@ impl PrefixTable {
             else {
                 unreachable!("two tables of PREFIXES counters");
             };
-            scan = scan.union(pulp::Arch::new().dispatch(|| {
-                let mut scan = Scan::inlined(&[]);
-                for block in part.chunks(BLOCK) {
-                    scan = scan.union(Scan::inlined(block));
-                    count(block, first, second);
-                }
-                scan
-            }));
+            scan = scan.union(pulp::Arch::new().dispatch(ScanAndCount { values: part, first, second }));
         }
         scan
     }
@@ -92,6 +85,27 @@ impl PrefixTable {
         }
         self.counters.iter_mut().filter(|n| **n != 0).for_each(|n| *n = 0);
         self.pending = 0;
+    }
+}
+
+/// Both passes over blocks that stay in the cache.
+struct ScanAndCount<'a> {
+    values: &'a [f32],
+    first: &'a mut Lane,
+    second: &'a mut Lane,
+}
+
+impl pulp::NullaryFnOnce for ScanAndCount<'_> {
+    type Output = Scan;
+
+    #[inline(always)]
+    fn call(self) -> Scan {
+        let mut scan = Scan::NOTHING;
+        for block in self.values.chunks(BLOCK) {
+            scan = scan.union(Scan::inlined(block));
+            count(block, self.first, self.second);
+        }
+        scan
     }
 }
 

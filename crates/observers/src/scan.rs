@@ -5,6 +5,25 @@ use calibench_quant::{Batch, Range, Stats};
 /// Independent running extremes: enough to hide the latency of min and max on any vector width.
 const LANES: usize = 32;
 
+/// Elements scanned before it is looked whether all were numbers.
+const BLOCK: usize = 1 << 14;
+
+/// An integer in the order of the floating-point numbers: NaN lies beyond the infinities, on the side of its
+/// sign, so that the extremes alone tell whether all were finite.
+#[inline(always)]
+pub(crate) fn key(v: f32) -> i32 {
+    let bits = v.to_bits() as i32;
+    bits ^ ((bits >> 31) as u32 >> 1) as i32
+}
+
+/// The range between two keys; `None` unless both are of finite numbers.
+pub(crate) fn between(low: i32, high: i32) -> Option<Range> {
+    let value = |key: i32| f32::from_bits((key ^ ((key >> 31) as u32 >> 1) as i32) as u32);
+    let (low, high) = (value(low), value(high));
+    // −0.0 and 0.0 are one: adding 0.0 leaves 0.0 of both.
+    (low.is_finite() && high.is_finite()).then_some(Range { low: low + 0.0, high: high + 0.0 })
+}
+
 /// What one pass over a batch finds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Scan {
@@ -15,56 +34,54 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
+    /// Of no values.
+    pub const NOTHING: Self = Self { range: None, nan: 0, infinite: 0 };
+
     /// Extremes and counts of `values`.
     pub fn of(values: &[f32]) -> Self {
-        pulp::Arch::new().dispatch(|| Self::inlined(values))
+        pulp::Arch::new().dispatch(ScanOf(values))
     }
 
     /// As [`Scan::of`], within the instruction set of the caller.
     #[inline(always)]
     pub fn inlined(values: &[f32]) -> Self {
-        // One vectorisable pass: a comparison with NaN is false, so NaN never becomes an extreme.
-        let mut low = [f32::INFINITY; LANES];
-        let mut high = [f32::NEG_INFINITY; LANES];
-        let mut nan = 0_u64;
-        // Parts so short that a lane's NaN count fits 32 bits.
-        for part in values.chunks(1 << 24) {
-            let mut lane_nan = [0_u32; LANES];
-            let chunks = part.chunks_exact(LANES);
-            let rest = chunks.remainder();
-            for chunk in chunks {
+        let mut scan = Self::NOTHING;
+        for block in values.chunks(BLOCK) {
+            let mut low = [i32::MAX; LANES];
+            let mut high = [i32::MIN; LANES];
+            let (whole, rest) = block.as_chunks::<LANES>();
+            for chunk in whole {
                 for lane in 0..LANES {
-                    let v = chunk[lane];
-                    low[lane] = if v < low[lane] { v } else { low[lane] };
-                    high[lane] = if v > high[lane] { v } else { high[lane] };
-                    lane_nan[lane] += u32::from(v.is_nan());
+                    let key = key(chunk[lane]);
+                    low[lane] = low[lane].min(key);
+                    high[lane] = high[lane].max(key);
                 }
             }
-            for v in rest {
-                low[0] = if *v < low[0] { *v } else { low[0] };
-                high[0] = if *v > high[0] { *v } else { high[0] };
-                nan += u64::from(v.is_nan());
+            for (lane, v) in rest.iter().enumerate() {
+                let key = key(*v);
+                low[lane] = low[lane].min(key);
+                high[lane] = high[lane].max(key);
             }
-            nan += lane_nan.iter().map(|n| u64::from(*n)).sum::<u64>();
+            let low = low.into_iter().fold(i32::MAX, i32::min);
+            let high = high.into_iter().fold(i32::MIN, i32::max);
+            scan = scan.union(match between(low, high) {
+                range @ Some(_) => Self { range, ..Self::NOTHING },
+                None => Self::counted(block),
+            });
         }
-        let low = low.into_iter().fold(f32::INFINITY, f32::min);
-        let high = high.into_iter().fold(f32::NEG_INFINITY, f32::max);
-        if low.is_finite() && high.is_finite() {
-            // −0.0 and 0.0 compare equal; adding 0.0 leaves one of them, whichever came first.
-            return Self { range: Some(Range { low: low + 0.0, high: high + 0.0 }), nan, infinite: 0 };
-        }
-        Self::with_infinities(values, nan)
+        scan
     }
 
+    /// By definition: not all are finite.
     #[cold]
     #[inline(never)]
-    fn with_infinities(values: &[f32], nan: u64) -> Self {
-        // Rare: an infinity took part, or there was no number at all.
-        let infinite = values.iter().filter(|v| v.is_infinite()).count() as u64;
-        Self { range: Range::of(values), nan, infinite }
+    fn counted(values: &[f32]) -> Self {
+        let mut stats = Stats::default();
+        stats.count(0, values);
+        Self { range: Range::of(values), nan: stats.nan, infinite: stats.infinite }
     }
 
-    /// Whether every value was a number.
+    /// Whether every element is finite.
     pub fn all_finite(&self) -> bool {
         self.nan == 0 && self.infinite == 0
     }
@@ -103,6 +120,19 @@ impl Scan {
         if let Some(range) = self.range {
             ranges.entry(index).and_modify(|r| *r = r.union(range)).or_insert(range);
         }
+    }
+}
+
+/// [`Scan::inlined`] as an operation: a closure would not be compiled for the instruction set that runs it,
+/// since nothing forces it to be inlined.
+struct ScanOf<'a>(&'a [f32]);
+
+impl pulp::NullaryFnOnce for ScanOf<'_> {
+    type Output = Scan;
+
+    #[inline(always)]
+    fn call(self) -> Scan {
+        Scan::inlined(self.0)
     }
 }
 
