@@ -2,7 +2,7 @@
 
 use calibench_quant::{Calibrator, Entry, Job, QuantError, Range, StatKind};
 
-use crate::levels;
+use crate::levels::{self, Divergence, fast_ln, sum};
 
 /// Registry entry.
 pub(crate) const ENTRY: Entry<dyn Calibrator> = Entry {
@@ -47,13 +47,22 @@ impl Calibrator for Entropy {
     }
 
     fn range(&self, job: &Job<'_>) -> Result<Range, QuantError> {
-        levels::least_divergence(job, 0.5, divergence)
+        levels::least_divergence::<KullbackLeibler>(job)
     }
 }
 
-/// KL(p ‖ q) in nats of distributions given as counts with their totals.
-fn divergence(p: &[f64], q: &[f64], ln: impl Fn(f64) -> f64) -> f64 {
-    p.iter().zip(q).map(|(p, q)| if *p > 0.0 { p * ln(p / q) } else { 0.0 }).sum()
+/// KL(p ‖ q).
+struct KullbackLeibler;
+
+impl Divergence for KullbackLeibler {
+    const BIAS: f64 = 0.5;
+
+    #[inline(always)]
+    fn between(p: &[f64], q: &[f64]) -> f64 {
+        // The logarithm of 1 where there is nothing: no branch, so that it vectorises.
+        let term = |p: f64, q: f64| p * fast_ln(if p > 0.0 { p / q } else { 1.0 });
+        sum(p.iter().zip(q).map(|(p, q)| term(*p, *q)))
+    }
 }
 
 #[cfg(test)]
@@ -74,8 +83,8 @@ mod tests {
 
     #[test]
     fn kl_by_hand() {
-        let got = divergence(&[0.75, 0.25, 0.0], &[0.5, 0.25, 0.25], f64::ln);
-        assert!((got - 0.75 * 1.5_f64.ln()).abs() < 1e-15);
+        let got = KullbackLeibler::between(&[0.75, 0.25, 0.0], &[0.5, 0.25, 0.25]);
+        assert!((got - 0.75 * 1.5_f64.ln()).abs() < 1e-12);
     }
 
     #[test]

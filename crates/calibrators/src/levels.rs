@@ -1,6 +1,8 @@
 //! The distribution of a tensor and of its quantized self, over bins that are the same share of a code for
 //! every threshold: what the methods of information theory compare.
 
+use std::marker::PhantomData;
+
 use calibench_quant::{Histogram, Job, QuantError, Range, Symmetry};
 
 use crate::inputs;
@@ -111,22 +113,44 @@ const SMOOTHING: f64 = 1e-4;
 /// Divergences closer than this (nats) tie: it is rounding noise of sums over some 10⁹ counts.
 const TIE: f64 = 1e-12;
 
-/// The range whose quantized distribution is nearest to the original by `divergence(P, Q)`.
+/// A divergence of distributions given over the same bins.
+pub(crate) trait Divergence {
+    /// How much the scatter of N elements adds on average for each bin filled beyond the first of a code, times
+    /// N (Miller 1955).
+    const BIAS: f64;
+
+    /// In nats.
+    fn between(p: &[f64], q: &[f64]) -> f64;
+}
+
+/// [`Divergence::between`] as an operation, compiled for the instruction set that runs it.
+struct Between<'a, D> {
+    p: &'a [f64],
+    q: &'a [f64],
+    divergence: PhantomData<D>,
+}
+
+impl<D: Divergence> pulp::NullaryFnOnce for Between<'_, D> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn call(self) -> f64 {
+        D::between(self.p, self.q)
+    }
+}
+
+/// The range whose quantized distribution Q is nearest to the original P.
 ///
 /// Ranges that clip more than half of the elements on a side of zero are not considered. See
 /// [`Entropy`](crate::entropy) for P and Q.
 ///
 /// A sample of N elements scatters about its own distribution: with n bins filled in a code, the divergence
-/// within that code is `bias · (n − 1) / N` too large on average (Miller 1955: ½ for KL, an eighth for
-/// Jensen–Shannon). That is taken off, lest wide ranges, most of whose bins are empty, seem nearer.
+/// within that code is `BIAS · (n − 1) / N` too large on average. That is taken off, lest wide ranges, most of
+/// whose bins are empty, seem nearer.
 ///
 /// # Errors
 /// Those of missing statistics.
-pub(crate) fn least_divergence(
-    job: &Job<'_>,
-    bias: f64,
-    divergence: impl Fn(&[f64], &[f64], fn(f64) -> f64) -> f64 + Copy,
-) -> Result<Range, QuantError> {
+pub(crate) fn least_divergence<D: Divergence>(job: &Job<'_>) -> Result<Range, QuantError> {
     let observed = inputs::range(job)?;
     let Some(levels) = Levels::of(job, inputs::histogram(job)?, observed) else { return Ok(observed) };
     let clip = |low: f64, high: f64| inputs::clip(observed, -low, high);
@@ -138,11 +162,11 @@ pub(crate) fn least_divergence(
     let mut q = Vec::new();
     let cost = |low, high| {
         levels.candidate(job, low, high, &mut candidate);
-        let scatter = bias * candidate.quantized(&mut q) / levels.total;
+        let scatter = D::BIAS * candidate.quantized(&mut q) / levels.total;
         candidate.normalise(levels.total);
-        let divergence = pulp::Arch::new().dispatch(|| divergence(&candidate.kept, &q, fast_ln)) - scatter;
+        let between = Between { p: &candidate.kept, q: &q, divergence: PhantomData::<D> };
         // In units of the tie: a difference below it is none.
-        (divergence / TIE).round()
+        ((pulp::Arch::new().dispatch(between) - scatter) / TIE).round()
     };
     Ok(search::thresholds(job, observed, Steps::ROUGH, clip, floor, cost))
 }
@@ -176,11 +200,22 @@ impl Candidate {
     }
 }
 
+/// The sum in eight interleaved parts, so that the additions vectorise.
+#[inline(always)]
+pub(crate) fn sum(terms: impl ExactSizeIterator<Item = f64>) -> f64 {
+    const PARTS: usize = 8;
+    let mut parts = [0.0; PARTS];
+    for (i, term) in terms.enumerate() {
+        parts[i % PARTS] += term;
+    }
+    parts.iter().sum()
+}
+
 /// The natural logarithm of a positive normal number, to 10⁻¹³, as a loop of it vectorises.
 ///
 /// `ln(m · 2^e) = e ln 2 + 2 artanh((m − 1) / (m + 1))`, m in [√½, √2), the series to s¹⁵.
 #[inline(always)]
-fn fast_ln(x: f64) -> f64 {
+pub(crate) fn fast_ln(x: f64) -> f64 {
     // Bits of √½: subtracting them makes the exponent field that of m in [√½, √2).
     const HALF_ROOT: u64 = 0x3fe6_a09e_667f_3bcd;
     let above = x.to_bits().wrapping_sub(HALF_ROOT);

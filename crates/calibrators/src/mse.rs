@@ -28,7 +28,8 @@ pub(crate) const ENTRY: Entry<dyn Calibrator> = Entry {
 /// largest magnitude down to where clipping alone costs more than the best, then in steps down to 2⁻¹⁰
 /// octaves around the three best. Affine over two-sided data: both ends together, then each in turn, in
 /// steps of a quarter octave, then descent from the best, moving either end or both, down to steps of 2⁻¹⁰
-/// octaves. Ties keep the wider range; the observed range is always a candidate.
+/// octaves. With fewer than 2¹⁸ elements and codes wider than bins, some hundred more within 12 % of the best. Ties
+/// keep the wider range; the observed range is always a candidate.
 ///
 /// # Errors
 /// [`QuantError::NoSample`], [`QuantError::MissingStat`].
@@ -38,6 +39,9 @@ pub(crate) const ENTRY: Entry<dyn Calibrator> = Entry {
 /// bin is at most 2⁻⁹ of its value wide, a quarter of an int8 code at the threshold, so what is left is
 /// how the few values of a small tensor happen to lie within their bins.
 struct Mse;
+
+/// Elements from which on the luck of where values fall within their codes moves the error by less than 0.2 %.
+const SMOOTH: u64 = 1 << 18;
 
 impl Calibrator for Mse {
     fn needs(&self) -> &'static [StatKind] {
@@ -49,14 +53,9 @@ impl Calibrator for Mse {
         let model = SquaredError::of(inputs::histogram(job)?, observed, job.format, job.symmetry);
         let clip = |low: f64, high: f64| inputs::clip(observed, -low, high);
         let cost = |low, high| cost(job, &model, clip(low, high));
-        Ok(search::thresholds(
-            job,
-            observed,
-            Steps::FINE,
-            clip,
-            |low, high| floor(job, &model, low, high),
-            cost,
-        ))
+        let few = job.stats.elements < SMOOTH && job.format.bits <= 9;
+        let steps = if few { Steps::RUGGED } else { Steps::FINE };
+        Ok(search::thresholds(job, observed, steps, clip, |low, high| floor(job, &model, low, high), cost))
     }
 }
 

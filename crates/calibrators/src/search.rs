@@ -54,13 +54,21 @@ pub(crate) struct Steps {
     pub coarse: f64,
     /// The finest.
     pub fine: f64,
+    /// Candidates tried last, evenly over a sixth of an octave to each side of the best.
+    pub around: i32,
 }
+
+/// How far to each side the last candidates reach: 12 %.
+const REACH: f64 = 1.0 / 6.0;
 
 impl Steps {
     /// Down to 0.07 % of a threshold, for smooth costs.
-    pub const FINE: Self = Self { coarse: 1.0 / 16.0, fine: 1.0 / 1024.0 };
+    pub const FINE: Self = Self { coarse: 1.0 / 16.0, fine: 1.0 / 1024.0, around: 0 };
+    /// The same, and then as many as there are different costs near the best: where few values fall within
+    /// their codes makes the error rugged, at every quarter of a percent anew.
+    pub const RUGGED: Self = Self { around: 128, ..Self::FINE };
     /// Down to 1 % of a threshold, for costs whose noise hides finer differences.
-    pub const ROUGH: Self = Self { coarse: 1.0 / 8.0, fine: 1.0 / 64.0 };
+    pub const ROUGH: Self = Self { coarse: 1.0 / 8.0, fine: 1.0 / 64.0, around: 0 };
 }
 
 /// The threshold of least cost in `(0, top]`.
@@ -99,6 +107,13 @@ fn one_threshold(
         }
         tried.push(best);
         width /= 8.0;
+    }
+    let centre = best.1;
+    for i in (-steps.around..=steps.around).filter(|i| *i != 0) {
+        let octaves = centre + REACH * f64::from(i) / f64::from(steps.around);
+        if octaves >= 0.0 {
+            best = lower(best, at(octaves));
+        }
     }
     top * (-best.1).exp2()
 }
@@ -172,6 +187,13 @@ fn two_thresholds(
             }
         }
         stride /= 2.0;
+    }
+    for direction in [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0)] {
+        let (_, (a, b)) = best;
+        for i in (-steps.around / 2..=steps.around / 2).filter(|i| *i != 0) {
+            let by = REACH * f64::from(i) / f64::from(steps.around / 2);
+            attempt(((a + direction.0 * by).max(0.0), (b + direction.1 * by).max(0.0)), &mut best);
+        }
     }
     at(best.1)
 }

@@ -14,10 +14,15 @@ pub fn scratch(name: &str) -> PathBuf {
     dir
 }
 
+/// Where the tests keep trained models.
+pub fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
 /// The command, with models cached in the target folder so that each is trained once for all tests.
 pub fn calibench() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_calibench"));
-    command.env("CALIBENCH_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    command.env("CALIBENCH_CACHE", cache());
     command.env("COLUMNS", "120");
     command
 }
