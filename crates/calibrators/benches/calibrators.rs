@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use calibench_quant::{Batch, IntFormat, Job, StatKind, Stats, Symmetry};
 use calibench_testkit::Random;
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const ELEMENTS: usize = 1_000_000;
 
@@ -42,5 +42,28 @@ fn calibrate(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, calibrate);
+/// One pass over 8 batches of 131,072 values for one method, and for every own method that reads ranges and
+/// histograms.
+fn pass(criterion: &mut Criterion) {
+    let batches: Vec<Vec<f32>> = (0..8).map(|i| Random::new(i).normals(1 << 17)).collect();
+    let own = calibench_calibrators::ALL.iter().map(|e| e.id);
+    let all: Vec<&str> = own.filter(|id| !id.contains('@') && *id != "isotone").collect();
+    let mut group = criterion.benchmark_group("pass");
+    group.throughput(Throughput::Elements(8 << 17));
+    for (name, methods) in [("entropy alone", vec!["entropy"]), ("own methods", all)] {
+        let kinds = calibench_calibrators::needs(&methods).expect("registered");
+        group.bench_function(BenchmarkId::new(name, methods.len()), |bench| {
+            bench.iter(|| {
+                let mut observers = calibench_observers::for_stats(kinds.iter().copied());
+                for (index, values) in (0..).zip(&batches) {
+                    observers.iter_mut().for_each(|o| o.observe(&Batch { index, samples: 1, values }));
+                }
+                calibench_observers::joined(black_box(&observers))
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, calibrate, pass);
 criterion_main!(benches);
