@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use calibench_graph::placement;
-use calibench_quant::{Dtype, IntFormat, Job, Symmetry, Timing};
+use calibench_quant::{Dtype, IntFormat, Job, Range, Symmetry, Timing};
 use calibench_report::{SiteHistogram, Threshold};
 use calibench_store::{Manifest, RunFolder, Tables};
 use clap::CommandFactory;
@@ -161,8 +161,12 @@ fn histograms(folder: &RunFolder, tables: &Tables) -> Result<Vec<SiteHistogram>>
                 let method = (calibrator(id)?.construct)();
                 let format = IntFormat::INT8;
                 let symmetry = answerable(method.as_ref(), format, Symmetry::Affine);
-                let range = method.calibrate(&Job { site, stats, format, symmetry })?.thresholds(0);
-                thresholds.push(Threshold { calibrator: id.clone(), low: range.low, high: range.high });
+                let q = method.calibrate(&Job { site, stats, format, symmetry })?;
+                let Range { low, high } = q.thresholds(0);
+                let half = f64::from(q.scale_of(0)) / 2.0;
+                let clipped_share =
+                    histogram.share_outside(observed, f64::from(low) - half, f64::from(high) + half);
+                thresholds.push(Threshold { calibrator: id.clone(), low, high, clipped_share });
             }
             let (first_bin, bin_width, counts) = lab::linear(histogram, observed);
             histograms.push(SiteHistogram {

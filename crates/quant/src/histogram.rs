@@ -207,6 +207,23 @@ impl Histogram {
         })
     }
 
+    /// Share of the elements outside `[low, high]`; a bin that an end cuts counts by its part outside.
+    #[must_use]
+    pub fn share_outside(&self, observed: Range, low: f64, high: f64) -> f64 {
+        let outside = self.cells(observed).map(|cell| {
+            let width = cell.high - cell.low;
+            if width > 0.0 {
+                let inside = cell.high.min(high) - cell.low.max(low);
+                cell.count * (1.0 - (inside / width).clamp(0.0, 1.0))
+            } else if cell.low < low || cell.low > high {
+                cell.count
+            } else {
+                0.0
+            }
+        });
+        outside.sum::<f64>() / (self.total() as f64).max(1.0)
+    }
+
     /// Elements in each of `bins` equal bins of `[low, high]`; what lies outside is left out.
     ///
     /// # Example
@@ -355,6 +372,17 @@ mod tests {
         let inner = h.rebinned(observed, -1.0, 1.0, 32);
         let inside = values.iter().filter(|v| v.abs() < 1.0).count() as f64;
         assert!((inner.iter().sum::<f64>() - inside).abs() < 3.0);
+    }
+
+    #[test]
+    fn shares_outside_a_range() {
+        let values = [-2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 2.0, 2.0];
+        let (h, observed) = (Histogram::of(&values).unwrap(), Range::of(&values).unwrap());
+        assert_eq!(h.share_outside(observed, -2.0, 2.0), 0.0);
+        assert_eq!(h.share_outside(observed, -1.5, 1.5), 0.5);
+        assert_eq!(h.share_outside(observed, -9.0, 0.7), 0.5);
+        let point = Range { low: 2.5, high: 2.5 };
+        assert_eq!(Histogram::of(&[2.5]).unwrap().share_outside(point, 0.0, 2.0), 1.0);
     }
 
     #[test]

@@ -49,4 +49,6 @@ pub struct Threshold {
     pub low: f32,
     /// Values above are clipped.
     pub high: f32,
+    /// Share of the values that are clipped: beyond an end by more than the half step that rounding brings back.
+    pub clipped_share: f64,
 }

@@ -184,8 +184,12 @@ fn values_that_are_not_numbers_reach_no_plot() {
     let mut histograms = common::histograms();
     histograms[0].bin_width = f64::NAN;
     histograms[1].bin_width = 0.0;
-    histograms[2].thresholds =
-        vec![Threshold { calibrator: "mse".to_owned(), low: f32::NAN, high: f32::INFINITY }];
+    histograms[2].thresholds = vec![Threshold {
+        calibrator: "mse".to_owned(),
+        low: f32::NAN,
+        high: f32::INFINITY,
+        clipped_share: 0.0,
+    }];
     let written = write(&common::manifest(&[1]), &tables, &histograms);
     assert!(!written.html.contains("NaN"));
     assert!(!written.summary.contains("NaN"));

@@ -182,7 +182,13 @@ fn plot(options: &Calibrate, subject: &Subject, answers: &[Answer]) -> Result<()
     let of_case = |a: &&Answer| a.case == subject.name();
     let thresholds = answers.iter().filter(of_case).filter_map(|a| {
         let (low, high) = (a.low.as_ref()?.one()?, a.high.as_ref()?.one()?);
-        Some(Threshold { calibrator: a.calibrator.clone(), low: low as f32, high: high as f32 })
+        let clipped_share = a.distances.clipped_share?;
+        Some(Threshold {
+            calibrator: a.calibrator.clone(),
+            low: low as f32,
+            high: high as f32,
+            clipped_share,
+        })
     });
     let tensor = SiteHistogram {
         model: origin(options),
@@ -224,5 +230,12 @@ pub fn linear(histogram: &Histogram, observed: Range) -> (i64, f64, Vec<u64>) {
     let first = (low / width).floor();
     let bins = (high / width).floor() - first + 1.0;
     let counts = histogram.rebinned(observed, first * width, (first + bins) * width, bins as usize);
-    (first as i64, width, counts.into_iter().map(|n| n.round() as u64).collect())
+    // Bins of the histogram that were cut leave parts of elements: running totals are rounded, so none is lost.
+    let (mut exact, mut whole) = (0.0_f64, 0_u64);
+    let counts = counts.into_iter().map(|n| {
+        exact += n;
+        let before = std::mem::replace(&mut whole, exact.round() as u64);
+        whole - before
+    });
+    (first as i64, width, counts.collect())
 }

@@ -15,7 +15,9 @@ pub fn table(answers: &[Answer], width: u16) -> String {
             first.dtype
         );
         parts.push(asked);
-        parts.push(text_table(&HEADINGS, &good.iter().map(|a| row(a)).collect::<Vec<_>>(), 2, width));
+        let headings: Vec<&str> = COLUMNS.iter().map(|(heading, _)| *heading).collect();
+        let row = |a: &&Answer| COLUMNS.iter().map(|(_, cell)| cell(a)).collect();
+        parts.push(text_table(&headings, &good.iter().map(row).collect::<Vec<_>>(), 2, width));
     }
     parts.extend(intervals(&good, width));
     parts.extend(curves(&good, width));
@@ -27,46 +29,47 @@ pub fn table(answers: &[Answer], width: u16) -> String {
     parts.join("\n")
 }
 
-const HEADINGS: [&str; 13] = [
-    "case",
-    "calibrator",
-    "symmetry",
-    "low",
-    "high",
-    "scale",
-    "zero",
-    "SQNR dB",
-    "max error",
-    "clipped %",
-    "codes %",
-    "JS nats",
-    "gap",
+/// A column of the table: its heading and what stands below it.
+type Column = (&'static str, fn(&Answer) -> String);
+
+/// The most telling first: the last are left out where they do not fit.
+const COLUMNS: &[Column] = &[
+    ("case", |a| a.case.clone()),
+    ("calibrator", |a| a.calibrator.clone()),
+    ("low", |a| span(a.low.as_ref())),
+    ("high", |a| span(a.high.as_ref())),
+    ("scale", |a| span(a.scale.as_ref())),
+    ("zero", |a| zero_point(a.zero_point.as_ref())),
+    ("SQNR dB", |a| decimals(a.distances.sqnr_db, 2)),
+    ("gap", |a| a.oracle_gap.map_or(MISSING.to_owned(), gap)),
+    ("clipped %", |a| percent(a.distances.clipped_share)),
+    ("codes %", |a| decimals(a.distances.codes_used_share.map(|v| v * 100.0), 0)),
+    ("max error", |a| number(a.distances.max_abs_error)),
+    ("JS nats", |a| number(a.distances.js_nats)),
+    ("symmetry", |a| a.symmetry.to_owned()),
 ];
 
-fn row(a: &Answer) -> Vec<String> {
-    let number = |v: Option<f64>| v.map_or("–".to_owned(), significant);
-    let percent = |v: Option<f64>| v.map_or("–".to_owned(), |v| significant(v * 100.0));
-    let d = &a.distances;
-    vec![
-        a.case.clone(),
-        a.calibrator.clone(),
-        span(a.low.as_ref()),
-        span(a.high.as_ref()),
-        span(a.scale.as_ref()),
-        zero_point(a.zero_point.as_ref()),
-        d.sqnr_db.map_or("–".to_owned(), |v| format!("{v:.2}")),
-        a.oracle_gap.map_or("–".to_owned(), |v| if v < 100.0 { format!("{v:.3}") } else { significant(v) }),
-        percent(d.clipped_share),
-        d.codes_used_share.map_or("–".to_owned(), |v| format!("{:.0}", v * 100.0)),
-        number(d.max_abs_error),
-        number(d.js_nats),
-        a.symmetry.to_owned(),
-    ]
+const MISSING: &str = "–";
+
+fn number(v: Option<f64>) -> String {
+    v.map_or(MISSING.to_owned(), significant)
+}
+
+fn percent(v: Option<f64>) -> String {
+    number(v.map(|v| v * 100.0))
+}
+
+fn decimals(v: Option<f64>, places: usize) -> String {
+    v.map_or(MISSING.to_owned(), |v| format!("{v:.places$}"))
+}
+
+fn gap(v: f64) -> String {
+    if v < 100.0 { format!("{v:.3}") } else { significant(v) }
 }
 
 /// A number, or from the least to the largest of many.
 fn span(values: Option<&OneOrMany>) -> String {
-    let Some(values) = values else { return "–".to_owned() };
+    let Some(values) = values else { return MISSING.to_owned() };
     if let Some(one) = values.one() {
         return significant(one);
     }
@@ -77,11 +80,11 @@ fn span(values: Option<&OneOrMany>) -> String {
 
 fn zero_point(zero: Option<&ZeroPoint>) -> String {
     match zero {
-        None => "–".to_owned(),
+        None => MISSING.to_owned(),
         Some(ZeroPoint::One(zero)) => zero.to_string(),
         Some(ZeroPoint::Many(zeros)) => match (zeros.iter().min(), zeros.iter().max()) {
             (Some(least), Some(most)) if least != most => format!("{least} … {most}"),
-            (least, _) => least.map_or("–".to_owned(), ToString::to_string),
+            (least, _) => least.map_or(MISSING.to_owned(), ToString::to_string),
         },
     }
 }
@@ -132,4 +135,36 @@ fn curves(answers: &[&Answer], width: u16) -> Vec<String> {
         "\nhow many samples suffice: medians over random subsets".to_owned(),
         text_table(&headings, &rows, 2, width),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_stands_below_its_heading_and_narrow_tables_lose_the_last_columns() {
+        let answer = Answer {
+            case: "relu".to_owned(),
+            calibrator: "mse".to_owned(),
+            dtype: "int8".to_owned(),
+            symmetry: "affine",
+            low: Some(OneOrMany::One(-1.25)),
+            high: Some(OneOrMany::One(2.5)),
+            zero_point: Some(ZeroPoint::One(-43)),
+            oracle_gap: Some(1.5),
+            ..Answer::default()
+        };
+        let wide = table(std::slice::from_ref(&answer), 200);
+        let lines: Vec<Vec<char>> = wide.lines().map(|line| line.chars().collect()).collect();
+        let (head, row) = (&lines[2], &lines[4]);
+        let text = |line: &[char]| line.iter().collect::<String>();
+        for (heading, value) in [("low", "−1.250"), ("high", "2.500"), ("zero", "-43"), ("gap", "1.500")] {
+            // Numbers are aligned right: heading and value end in one column.
+            let byte = text(head).find(heading).unwrap() + heading.len();
+            let end = text(head)[..byte].chars().count();
+            assert!(text(&row[..end]).ends_with(value), "{heading}:\n{wide}");
+        }
+        let narrow = table(&[answer], 60);
+        assert!(!narrow.contains("JS nats") && narrow.contains("zero"), "{narrow}");
+    }
 }

@@ -40,9 +40,8 @@ pub(crate) fn draw(histogram: &SiteHistogram, methods: &Methods<'_>) -> Result<O
     let description = format!("{}, {}: histogram of activations", histogram.model, histogram.site);
     let svg = chart::picture(height, &description, |area, _| {
         let site = text::shorten(&histogram.site, 60);
-        let title = format!("{}: activations at {site}", text::shorten(&histogram.model, 30));
-        let subtitle =
-            format!("{} values of the calibration split; each method's range above", text::grouped(total));
+        let title = format!("{}: values at {site}", text::shorten(&histogram.model, 30));
+        let subtitle = format!("{} values observed; each method's range above", text::grouped(total));
         chart::title(area, &title, &subtitle)?;
         let ends = [bars.first, bars.first + bars.width * bars.counts.len() as f64];
         let ends =
@@ -54,7 +53,7 @@ pub(crate) fn draw(histogram: &SiteHistogram, methods: &Methods<'_>) -> Result<O
         let x = Axis {
             ticks: chart::round_ticks(&range, 9),
             range,
-            title: "activation value".to_owned(),
+            title: "value".to_owned(),
             format: text::plain,
         };
         let y = count_axis(&bars);
@@ -66,7 +65,7 @@ pub(crate) fn draw(histogram: &SiteHistogram, methods: &Methods<'_>) -> Result<O
         }
         for (i, threshold) in thresholds.iter().enumerate() {
             let colour = methods.look(&threshold.calibrator).0;
-            lane(area, &chart, (threshold, colour), LANES_TOP + LANE * i as i32, histogram, total)?;
+            lane(area, &chart, (threshold, colour), LANES_TOP + LANE * i as i32)?;
         }
         Ok(())
     })?;
@@ -167,8 +166,6 @@ fn lane(
     chart: &Chart<'_, '_>,
     (threshold, colour): (&Threshold, RGBColor),
     y: i32,
-    histogram: &SiteHistogram,
-    total: u64,
 ) -> Result<(), DrawError> {
     let (low, high) = (across(chart, threshold.low), across(chart, threshold.high));
     chart::line(area, vec![(low, y), (high, y)], colour.stroke_width(3))?;
@@ -186,27 +183,9 @@ fn lane(
     let left = (chart::WIDTH - RIGHT) as i32 + 16;
     let name = text::shorten(&threshold.calibrator, 24);
     chart::write(area, (left, y), &name, chart::LABEL_SIZE, colour, Align::Left)?;
-    let share = clipped(histogram, threshold) / total as f64;
-    let note = format!("clips {}", share_text(share));
+    let note = format!("clips {}", share_text(threshold.clipped_share));
     let right = chart::WIDTH as i32 - 14;
     chart::write(area, (right, y), &note, chart::SMALL_SIZE, chart::MUTED, Align::Right)
-}
-
-/// How many values lie outside the range; a bin that the threshold cuts counts by its part outside.
-fn clipped(histogram: &SiteHistogram, threshold: &Threshold) -> f64 {
-    let width = histogram.bin_width;
-    let (low, high) = (f64::from(threshold.low), f64::from(threshold.high));
-    histogram
-        .counts
-        .iter()
-        .enumerate()
-        .filter(|(_, count)| **count > 0)
-        .map(|(i, count)| {
-            let left = (histogram.first_bin as f64 + i as f64) * width;
-            let inside = (left + width).min(high) - left.max(low);
-            *count as f64 * (1.0 - (inside / width).clamp(0.0, 1.0))
-        })
-        .sum()
 }
 
 fn share_text(share: f64) -> String {
@@ -233,12 +212,9 @@ mod tests {
     }
 
     #[test]
-    fn clipping_counts_cut_bins_by_their_part() {
-        // Bins [-1, -0.5), [-0.5, 0), [0, 0.5), [0.5, 1).
-        let h = histogram(vec![10, 20, 20, 10]);
-        let range = |low, high| Threshold { calibrator: "x".into(), low, high };
-        assert_eq!(clipped(&h, &range(-1.0, 1.0)), 0.0);
-        assert_eq!(clipped(&h, &range(-0.75, 0.5)), 15.0);
+    fn shares_keep_their_size() {
+        let texts = [0.0, 4e-6, 1.3e-4, 0.0123].map(share_text);
+        assert_eq!(texts, ["0 %", "0 %", "0.013 %", "1.23 %"]);
     }
 
     #[test]

@@ -222,6 +222,7 @@ pub fn histograms() -> Vec<SiteHistogram> {
                     calibrator: (*method).to_owned(),
                     low: if first < 0 { (-end * part) as f32 } else { 0.0 },
                     high: (end * part) as f32,
+                    clipped_share: 1e-4 * i as f64,
                 }
             });
             list.push(SiteHistogram {
