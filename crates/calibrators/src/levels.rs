@@ -16,75 +16,81 @@ const BINS_PER_CODE: usize = 4;
 /// Formats with more codes have bins narrower than the histogram's: nothing can be learnt from it.
 const MOST_CODES: i32 = 1 << 11;
 
-/// Magnitudes on both sides of zero, exact zeros left out.
+/// What a tensor's values are compared in, exact zeros left out.
 ///
 /// Exact zeros (half of what leaves a ReLU) are exact in every scheme, and as a spike they would pull the
 /// thresholds in until their code had few other values.
 #[derive(Debug)]
-pub(crate) struct Levels {
-    positive: Side<f64>,
-    negative: Side<f64>,
-    folded: Side<f64>,
-    total: f64,
+enum Levels {
+    /// Magnitudes, from zero to the threshold: of all values, or of the positive ones for unsigned codes.
+    Magnitudes(Side<f64>),
+    /// Values, from the low threshold to the high: those above zero, and the magnitudes of those below.
+    Values(Side<f64>, Side<f64>),
 }
 
 /// Bins of one candidate, `BINS_PER_CODE` for each code, the outermost codes having half.
 #[derive(Debug, Default)]
-pub(crate) struct Candidate {
+struct Candidate {
     /// Elements in each bin.
-    pub kept: Vec<f64>,
+    kept: Vec<f64>,
     /// Elements clipped below and above.
-    pub clipped: (f64, f64),
+    clipped: (f64, f64),
     /// First bin of each code, and the end.
-    pub codes: Vec<usize>,
+    codes: Vec<usize>,
 }
 
 impl Levels {
     /// `None` where the job's format has too many codes, or nothing but zeros was seen.
-    pub fn of(job: &Job<'_>, histogram: &Histogram, observed: Range) -> Option<Self> {
+    fn of(job: &Job<'_>, histogram: &Histogram, observed: Range) -> Option<Self> {
         let (q_min, q_max) = job.format.range(job.symmetry);
         if q_max - q_min > MOST_CODES {
             return None;
         }
         let rest = Histogram::from_counts(histogram.iter().filter(|(bin, _)| !(-1..=0).contains(bin)))?;
-        Some(Self {
-            positive: Side::positive(&rest, observed),
-            negative: Side::negative(&rest, observed),
-            folded: Side::folded(&rest, observed),
-            total: rest.total() as f64,
+        Some(match (job.symmetry, job.format.signed) {
+            (Symmetry::Symmetric, true) => Self::Magnitudes(Side::folded(&rest, observed)),
+            (Symmetry::Symmetric, false) => Self::Magnitudes(Side::positive(&rest, observed)),
+            (Symmetry::Affine, _) => {
+                Self::Values(Side::positive(&rest, observed), Side::negative(&rest, observed))
+            }
         })
     }
 
-    /// Whether the range `[−low, high]` clips more than half of what lies on a side of zero.
-    pub fn clips_half(&self, job: &Job<'_>, low: f64, high: f64) -> bool {
-        let half = |side: &Side<f64>, threshold| side.below(threshold) < side.all() / 2.0;
-        match (job.symmetry, job.format.signed) {
-            (Symmetry::Symmetric, true) => half(&self.folded, low.max(high)),
-            (Symmetry::Symmetric, false) => half(&self.positive, high),
-            (Symmetry::Affine, _) => half(&self.positive, high) || half(&self.negative, low),
+    /// Elements that are compared.
+    fn total(&self) -> f64 {
+        match self {
+            Self::Magnitudes(all) => all.all(),
+            Self::Values(positive, negative) => positive.all() + negative.all(),
         }
     }
 
-    /// The bins of the range `[−low, high]`, of |x| where the format is symmetric.
-    pub fn candidate(&self, job: &Job<'_>, low: f64, high: f64, into: &mut Candidate) {
+    /// Whether the range `[−low, high]` clips more than half of what lies on a side of zero.
+    fn clips_half(&self, low: f64, high: f64) -> bool {
+        let half = |side: &Side<f64>, threshold| side.below(threshold) < side.all() / 2.0;
+        match self {
+            Self::Magnitudes(all) => half(all, low.max(high)),
+            Self::Values(positive, negative) => half(positive, high) || half(negative, low),
+        }
+    }
+
+    /// The bins of the range `[−low, high]`.
+    fn candidate(&self, job: &Job<'_>, low: f64, high: f64, into: &mut Candidate) {
         let (q_min, q_max) = job.format.range(job.symmetry);
-        match (job.symmetry, job.format.signed) {
-            (Symmetry::Symmetric, signed) => {
-                let side = if signed { &self.folded } else { &self.positive };
-                let threshold = if signed { low.max(high) } else { high };
-                bins(q_max as usize, into, |share| side.below(share * threshold));
-                into.clipped = (0.0, side.all() - side.below(threshold));
+        match self {
+            Self::Magnitudes(all) => {
+                let threshold = low.max(high);
+                bins(q_max as usize, into, |share| all.below(share * threshold));
+                into.clipped = (0.0, all.all() - all.below(threshold));
             }
-            (Symmetry::Affine, _) => {
-                let negative = self.negative.all();
+            Self::Values(positive, negative) => {
+                let below_zero = negative.all();
                 let below = |x: f64| match x {
-                    x if x < 0.0 => negative - self.negative.below(-x),
-                    x if x > 0.0 => negative + self.positive.below(x),
-                    _ => negative,
+                    x if x < 0.0 => below_zero - negative.below(-x),
+                    x if x > 0.0 => below_zero + positive.below(x),
+                    _ => below_zero,
                 };
                 bins((q_max - q_min) as usize, into, |share| below(share * (low + high) - low));
-                into.clipped =
-                    (negative - self.negative.below(low), self.positive.all() - self.positive.below(high));
+                into.clipped = (below_zero - negative.below(low), positive.all() - positive.below(high));
             }
         }
     }
@@ -156,14 +162,15 @@ pub(crate) fn least_divergence<D: Divergence>(job: &Job<'_>) -> Result<Range, Qu
     let clip = |low: f64, high: f64| inputs::clip(observed, -low, high);
     let floor = |low, high| {
         // No divergence is infinite: Q is smoothed. So this dismisses.
-        if levels.clips_half(job, low, high) { f64::INFINITY } else { f64::NEG_INFINITY }
+        if levels.clips_half(low, high) { f64::INFINITY } else { f64::NEG_INFINITY }
     };
+    let total = levels.total();
     let mut candidate = Candidate::default();
     let mut q = Vec::new();
     let cost = |low, high| {
         levels.candidate(job, low, high, &mut candidate);
-        let scatter = D::BIAS * candidate.quantized(&mut q) / levels.total;
-        candidate.normalise(levels.total);
+        let scatter = D::BIAS * candidate.quantized(&mut q) / total;
+        candidate.normalise(total);
         let between = Between { p: &candidate.kept, q: &q, divergence: PhantomData::<D> };
         // In units of the tie: a difference below it is none.
         ((pulp::Arch::new().dispatch(between) - scatter) / TIE).round()
