@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Dim, Graph, GraphError, Node, Op, Tensor, Value, ValueId, infer};
+use crate::{Dim, Element, Graph, GraphError, Node, Op, Tensor, Value, ValueId, infer};
 
 /// Builds a [`Graph`] in execution order.
 ///
@@ -24,23 +24,30 @@ pub struct GraphBuilder {
 }
 
 impl GraphBuilder {
-    /// A graph with an input of this shape and no node yet.
+    /// A graph with one input, called `input`, of this shape and no node yet.
     #[must_use]
     pub fn new(name: &str, input_shape: Vec<Dim>) -> Self {
-        let input = Value { name: "input".to_owned(), shape: input_shape };
+        let input = Value { name: "input".to_owned(), shape: input_shape, element: Element::Float };
+        Self::with_inputs(name, vec![input])
+    }
+
+    /// A graph with these inputs and no node yet.
+    #[must_use]
+    pub fn with_inputs(name: &str, inputs: Vec<Value>) -> Self {
         Self {
+            names: inputs.iter().map(|v| v.name.clone()).collect(),
             graph: Graph {
                 name: name.to_owned(),
-                values: vec![input],
+                inputs: inputs.len(),
+                values: inputs,
                 nodes: Vec::new(),
                 params: BTreeMap::new(),
                 output: Graph::INPUT,
             },
-            names: BTreeSet::from(["input".to_owned()]),
         }
     }
 
-    /// The input value.
+    /// The first input value.
     #[must_use]
     pub fn input(&self) -> ValueId {
         Graph::INPUT
@@ -50,6 +57,12 @@ impl GraphBuilder {
     #[must_use]
     pub fn shape(&self, id: ValueId) -> &[Dim] {
         &self.graph.value(id).shape
+    }
+
+    /// What the elements of a value so far defined are.
+    #[must_use]
+    pub fn element(&self, id: ValueId) -> Element {
+        self.graph.value(id).element
     }
 
     /// Appends a node and gives its output.
@@ -70,7 +83,9 @@ impl GraphBuilder {
         let tensors: Vec<&Tensor> = params.iter().map(|(_, t)| t).collect();
         let shape = infer(name, &op, &shapes, &tensors)?;
         let output = ValueId(self.graph.values.len());
-        self.graph.values.push(Value { name: name.to_owned(), shape });
+        let elements: Vec<Element> = inputs.iter().map(|v| self.element(*v)).collect();
+        let element = op.element(&elements);
+        self.graph.values.push(Value { name: name.to_owned(), shape, element });
         let mut param_names = Vec::new();
         for (param, tensor) in params {
             if self.graph.params.insert(param.to_owned(), tensor).is_some() {

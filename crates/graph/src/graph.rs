@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Dim, GraphError, Op, Tensor, infer};
+use crate::{Dim, Element, GraphError, Op, Tensor, infer};
 
 /// Index of a value in [`Graph::values`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -13,10 +13,12 @@ pub struct ValueId(pub usize);
 /// An activation: the graph's input or a node's output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Value {
-    /// The producing node's name, or `input`. Sites carry this name.
+    /// The producing node's name, or the input's. Sites carry this name.
     pub name: String,
     /// Its shape.
     pub shape: Vec<Dim>,
+    /// What its elements are.
+    pub element: Element,
 }
 
 /// One operation.
@@ -34,13 +36,15 @@ pub struct Node {
     pub output: ValueId,
 }
 
-/// A model: nodes in execution order, with one input and one output.
+/// A model: nodes in execution order, with one output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
     /// The model's name.
     pub name: String,
-    /// All values; index 0 is the input.
+    /// All values; the inputs come first.
     pub values: Vec<Value>,
+    /// How many of the values are inputs.
+    pub inputs: usize,
     /// Nodes in execution order.
     pub nodes: Vec<Node>,
     /// Parameters by name.
@@ -50,8 +54,13 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// The model's input value.
+    /// The model's first input value.
     pub const INPUT: ValueId = ValueId(0);
+
+    /// The model's inputs, in the order in which a run takes them.
+    pub fn input_values(&self) -> impl Iterator<Item = &Value> {
+        self.values.iter().take(self.inputs)
+    }
 
     /// A value by its id.
     #[must_use]
@@ -64,7 +73,7 @@ impl Graph {
         self.nodes.iter().filter(move |n| n.inputs.contains(&id))
     }
 
-    /// The node that defines a value; `None` for the input.
+    /// The node that defines a value; `None` for an input.
     #[must_use]
     pub fn producer(&self, id: ValueId) -> Option<&Node> {
         self.nodes.iter().find(|n| n.output == id)
@@ -99,11 +108,17 @@ impl Graph {
         for node in &self.nodes {
             let inputs: Vec<&[Dim]> = node.inputs.iter().map(|v| self.value(*v).shape.as_slice()).collect();
             let shape = infer(&node.name, &node.op, &inputs, &self.params_of(node)?)?;
-            if shape != self.value(node.output).shape {
+            let elements: Vec<Element> = node.inputs.iter().map(|v| self.value(*v).element).collect();
+            let element = node.op.element(&elements);
+            let recorded = self.value(node.output);
+            if (&shape, element) != (&recorded.shape, recorded.element) {
                 return Err(GraphError::Shape {
                     node: node.name.clone(),
                     op: node.op.name(),
-                    reason: format!("gives {shape:?}, recorded as {:?}", self.value(node.output).shape),
+                    reason: format!(
+                        "gives {shape:?} of {element:?}, recorded as {:?} of {:?}",
+                        recorded.shape, recorded.element
+                    ),
                 });
             }
         }
@@ -114,8 +129,9 @@ impl Graph {
     #[must_use]
     pub fn content_hash(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        let structure = serde_json::to_vec(&(&self.name, &self.values, &self.nodes, self.output))
-            .expect("plain data without maps of non-string keys always serialises");
+        let structure =
+            serde_json::to_vec(&(&self.name, &self.values, self.inputs, &self.nodes, self.output))
+                .expect("plain data without maps of non-string keys always serialises");
         hasher.update(&structure);
         for (name, tensor) in &self.params {
             hasher.update(name.as_bytes());

@@ -7,6 +7,7 @@
 
 mod builder;
 mod error;
+pub mod eval;
 mod graph;
 mod op;
 pub mod passes;
@@ -17,7 +18,7 @@ mod tensor;
 pub use builder::GraphBuilder;
 pub use error::GraphError;
 pub use graph::{Graph, Node, Value, ValueId};
-pub use op::{Conv2d, Op};
+pub use op::{Binary, Conv2d, Coordinates, Interpolation, Op, PadMode, Reduction, Unary, Window};
 pub use placement::{FloatOp, Placement, WeightSite, placement};
-pub use shape::{Dim, bind, infer};
+pub use shape::{Dim, Element, bind, infer, is_batched, per_sample};
 pub use tensor::Tensor;

@@ -47,7 +47,7 @@ pub fn placement(graph: &Graph) -> Placement {
     let mut weights = Vec::new();
     let mut float_ops = Vec::new();
     for node in &graph.nodes {
-        if is_product(&node.op) {
+        if node.op.is_product() {
             for input in &node.inputs {
                 if !activations.contains(input) {
                     activations.push(*input);
@@ -64,24 +64,24 @@ pub fn placement(graph: &Graph) -> Placement {
     Placement { activations, weights, float_ops }
 }
 
-fn is_product(op: &Op) -> bool {
-    matches!(op, Op::Linear | Op::Conv2d(_) | Op::MatMul { .. })
-}
-
 fn float_reason(graph: &Graph, node: &Node) -> Option<&'static str> {
-    match node.op {
-        Op::Linear | Op::Conv2d(_) | Op::MatMul { .. } | Op::Reshape { .. } | Op::Permute { .. } => None,
+    match &node.op {
+        op if op.is_product() || op.is_layout() => None,
         // Fused into the product before it when nothing else reads the product.
         Op::Relu => {
-            let product = graph.producer(node.inputs[0]).is_some_and(|p| is_product(&p.op));
+            let product = graph.producer(node.inputs[0]).is_some_and(|p| p.op.is_product());
             let fused = product && graph.consumers(node.inputs[0]).count() == 1;
             (!fused).then_some("follows a floating-point operation")
         }
-        Op::Softmax => Some("exponentials span more orders of magnitude than integer codes"),
+        Op::Constant { .. } | Op::Cast { .. } => None,
+        Op::Softmax | Op::LogSoftmax => Some("exponentials span more orders of magnitude than integer codes"),
         Op::LayerNorm { .. } | Op::BatchNorm2d { .. } => Some("mean and variance need more than 8 bits"),
         Op::Gelu => Some("no integer form; runs between dequantize and quantize"),
         Op::Add => Some("sums of differently scaled inputs; costs little next to the products"),
-        Op::AddParam | Op::Scale { .. } => Some("elementwise; costs little next to the products"),
-        Op::MaxPool2d { .. } | Op::GlobalAvgPool | Op::MeanTokens => Some("pooling; costs little"),
+        Op::MaxPool2d(_) | Op::AvgPool2d { .. } | Op::GlobalAvgPool | Op::MeanTokens | Op::Reduce { .. } => {
+            Some("pooling; costs little")
+        }
+        Op::Embedding => Some("looks rows up; no arithmetic to gain from"),
+        _ => Some("elementwise; costs little next to the products"),
     }
 }

@@ -1,14 +1,32 @@
 //! Plain fp32 tensors.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::GraphError;
 
-/// A dense row-major fp32 tensor.
+/// A dense row-major fp32 tensor. Copies share their elements.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tensor {
     shape: Vec<usize>,
-    data: Vec<f32>,
+    #[serde(with = "shared")]
+    data: Arc<Vec<f32>>,
+}
+
+/// Shared elements are written and read as plain ones.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(data: &Arc<Vec<f32>>, to: S) -> Result<S::Ok, S::Error> {
+        data.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Vec<f32>>, D::Error> {
+        Vec::deserialize(from).map(Arc::new)
+    }
 }
 
 impl Tensor {
@@ -22,7 +40,20 @@ impl Tensor {
         if data.len() != expected {
             return Err(GraphError::TensorSize { shape, expected, got: data.len() });
         }
-        Ok(Self { shape, data })
+        Ok(Self { shape, data: Arc::new(data) })
+    }
+
+    /// The same elements under another shape.
+    ///
+    /// # Errors
+    /// As [`Tensor::new`].
+    pub fn reshaped(&self, shape: impl Into<Vec<usize>>) -> Result<Self, GraphError> {
+        let shape = shape.into();
+        let expected = shape.iter().product();
+        if self.len() != expected {
+            return Err(GraphError::TensorSize { shape, expected, got: self.len() });
+        }
+        Ok(Self { shape, data: self.data.clone() })
     }
 
     /// Its dimensions, outermost first.
@@ -35,11 +66,6 @@ impl Tensor {
     #[must_use]
     pub fn data(&self) -> &[f32] {
         &self.data
-    }
-
-    /// Its elements, row-major, to change.
-    pub fn data_mut(&mut self) -> &mut [f32] {
-        &mut self.data
     }
 
     /// Number of elements.

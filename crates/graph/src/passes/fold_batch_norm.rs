@@ -78,7 +78,7 @@ mod tests {
     fn the_normalisation_disappears_and_the_convolution_takes_its_value() {
         let mut g = GraphBuilder::new("t", vec![Dim::Batch, Dim::Fixed(1), Dim::Fixed(4), Dim::Fixed(4)]);
         let x = g.input();
-        let attributes = Conv2d { stride: 1, padding: 0, dilation: 1, groups: 1 };
+        let attributes = Conv2d::square(1, 0);
         let w = Tensor::new([2, 1, 1, 1], vec![1.0, -2.0]).unwrap();
         let c = g.add("conv", Op::Conv2d(attributes), &[x], vec![("conv.weight", w)]).unwrap();
         let vector = |a, b| Tensor::new([2], vec![a, b]).unwrap();

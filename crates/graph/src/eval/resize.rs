@@ -1,0 +1,68 @@
+//! Resampling of images.
+
+use super::{Number, View};
+use crate::{Coordinates, Interpolation};
+
+/// Where along an axis of `from` elements each of `to` positions lies.
+fn sources(coordinates: Coordinates, scale: f32, from: usize, to: usize) -> impl Iterator<Item = f64> {
+    let scale = f64::from(scale);
+    (0..to).map(move |i| {
+        let i = i as f64;
+        match coordinates {
+            Coordinates::HalfPixel => (i + 0.5) / scale - 0.5,
+            Coordinates::PytorchHalfPixel if to > 1 => (i + 0.5) / scale - 0.5,
+            Coordinates::PytorchHalfPixel => 0.0,
+            Coordinates::AlignCorners if to > 1 => i * (from as f64 - 1.0) / (to as f64 - 1.0),
+            Coordinates::AlignCorners => 0.0,
+            Coordinates::Asymmetric => i / scale,
+        }
+    })
+}
+
+/// The two neighbours of each position and the weight of the second.
+fn neighbours(
+    (coordinates, interpolation, scale): (Coordinates, Interpolation, f32),
+    from: usize,
+    to: usize,
+) -> Vec<(usize, usize, f64)> {
+    let last = from.saturating_sub(1) as f64;
+    let inside = |x: f64| x.clamp(0.0, last) as usize;
+    let nearest = |x: f64| (inside(x), inside(x), 0.0);
+    sources(coordinates, scale, from, to)
+        .map(|x| match interpolation {
+            Interpolation::Linear => {
+                let x = x.clamp(0.0, last);
+                (inside(x.floor()), inside(x.floor() + 1.0), x - x.floor())
+            }
+            Interpolation::NearestPreferFloor => nearest((x - 0.5).ceil()),
+            Interpolation::NearestPreferCeil => nearest((x + 0.5).floor()),
+            Interpolation::NearestFloor => nearest(x.floor()),
+            Interpolation::NearestCeil => nearest(x.ceil()),
+        })
+        .collect()
+}
+
+pub(super) fn resize<T: Number>(
+    x: View<'_, T>,
+    (coordinates, interpolation, scale): (Coordinates, Interpolation, [f32; 2]),
+    shape: &[usize],
+    out: &mut [T],
+) {
+    let (&[_, _, h, w], &[_, _, oh, ow]) = (x.shape, shape) else { return };
+    let rows = neighbours((coordinates, interpolation, scale[0]), h, oh);
+    let columns = neighbours((coordinates, interpolation, scale[1]), w, ow);
+    if h * w * oh * ow == 0 {
+        return;
+    }
+    for (plane, out) in x.data.chunks_exact(h * w).zip(out.chunks_exact_mut(oh * ow)) {
+        for ((top, bottom, fy), out) in rows.iter().zip(out.chunks_exact_mut(ow)) {
+            for ((left, right, fx), o) in columns.iter().zip(out) {
+                let at = |y: usize, x: usize| plane[y * w + x].to_f64();
+                let mix = |a: f64, b: f64, f: f64| if f == 0.0 { a } else { a + (b - a) * f };
+                let upper = mix(at(*top, *left), at(*top, *right), *fx);
+                let lower = mix(at(*bottom, *left), at(*bottom, *right), *fx);
+                *o = T::from_f64(mix(upper, lower, *fy));
+            }
+        }
+    }
+}
