@@ -24,7 +24,7 @@ fn int8_static(graph: &Graph) -> QuantSpec {
     let sites = placement(graph);
     let mut tap = CaptureTap::new(sites.activations.iter().copied());
     let interpreter = Interpreter::new(graph).expect("built-in models are valid");
-    interpreter.run_slice(32, &input(graph, 32), &mut tap).expect("the input fits");
+    interpreter.run_slice(32, &[&input(graph, 32)], &mut tap).expect("the input fits");
     let mut spec = QuantSpec {
         timing: Timing::Static,
         granularity: Granularity::PerChannel,
@@ -58,7 +58,7 @@ fn cells(c: &mut Criterion) {
                 group.throughput(Throughput::Elements(batch as u64));
                 group.bench_function(BenchmarkId::new(entry.id, format!("b{batch}")), |b| {
                     b.iter(|| {
-                        black_box(executable.run(batch, black_box(&input)).expect("the input fits"))[0]
+                        black_box(executable.run(batch, black_box(&[&input])).expect("the input fits"))[0]
                     });
                 });
                 group.finish();

@@ -64,7 +64,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let mut candidate = Executable::compile(&ready.graph, &ready.spec, options(largest)?)?;
     let load_seconds = load.elapsed().as_secs_f64();
     memory::reset_peak();
-    candidate.run(largest, &input_of(test, largest))?;
+    candidate.run(largest, &[&input_of(test, largest)])?;
     let peak_resident_bytes = memory::peak_resident_bytes();
     let (weight_bytes, peak_activation_bytes) = (candidate.weight_bytes(), candidate.peak_activation_bytes());
     drop(candidate);
@@ -76,7 +76,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let evaluate = |graph: &Graph, spec: &QuantSpec| -> Result<Evaluation> {
         let mut executable = compiled(graph, spec, measure.evaluation_batch)?;
         evaluation(&task, measure.evaluation_batch, |batch, input| {
-            executable.run(batch, input).map(<[f32]>::to_vec)
+            executable.run(batch, &[input]).map(<[f32]>::to_vec)
         })
     };
     let result = evaluate(&ready.graph, &ready.spec)?;
@@ -196,7 +196,9 @@ fn evaluation(
 fn simulate(ready: &Ready, task: &dyn Task, measure: &Measure) -> Result<Evaluation> {
     let mut tap = FakeQuantTap::new(&ready.graph, &ready.spec)?;
     let interpreter = Interpreter::new(&ready.graph)?;
-    evaluation(task, measure.evaluation_batch, |batch, input| interpreter.run_slice(batch, input, &mut tap))
+    evaluation(task, measure.evaluation_batch, |batch, input| {
+        interpreter.run_slice(batch, &[input], &mut tap)
+    })
 }
 
 /// Fills in accuracy, fidelity to fp32, and integer against fake-quant.

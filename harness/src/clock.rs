@@ -90,7 +90,7 @@ pub fn measure(
 /// Seconds of one run.
 fn one(executable: &mut Executable, batch: usize, input: &[f32]) -> Result<f64, EngineError> {
     let start = Instant::now();
-    std::hint::black_box(executable.run(batch, std::hint::black_box(input))?);
+    std::hint::black_box(executable.run(batch, std::hint::black_box(&[input]))?);
     Ok(start.elapsed().as_secs_f64())
 }
 

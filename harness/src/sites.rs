@@ -56,7 +56,7 @@ fn capture(
     input: &[f32],
 ) -> Result<BTreeMap<ValueId, Vec<f32>>> {
     let mut tap = CaptureTap::new(sites.iter().copied());
-    Interpreter::new(graph)?.run_slice(batch, input, &mut tap)?;
+    Interpreter::new(graph)?.run_slice(batch, &[input], &mut tap)?;
     Ok(tap.finish().into_iter().map(|(id, captured)| (id, captured.data)).collect())
 }
 

@@ -23,17 +23,39 @@ pub enum EngineError {
         /// Candle's error.
         source: candle_core::Error,
     },
-    /// The input does not fit the model.
-    #[error("model `{model}` takes batches of shape {expected:?}, got {got} values for batch size {batch}")]
+    /// Not as many inputs as the model has.
+    #[error("model `{model}` takes {expected} inputs, got {got}")]
+    InputCount {
+        /// The graph's name.
+        model: String,
+        /// How many it takes.
+        expected: usize,
+        /// How many were given.
+        got: usize,
+    },
+    /// An input does not fit the model.
+    #[error("model `{model}` takes `{input}` of shape {expected:?}, got {got} values for batch size {batch}")]
     Input {
         /// The graph's name.
         model: String,
+        /// The input.
+        input: String,
         /// The input's shape, batch included.
         expected: Vec<usize>,
         /// Number of values given.
         got: usize,
         /// The batch size asked for.
         batch: usize,
+    },
+    /// A batch larger than planned for.
+    #[error("model `{model}` was compiled for batches of at most {max}, got {batch}")]
+    Batch {
+        /// The graph's name.
+        model: String,
+        /// The batch size asked for.
+        batch: usize,
+        /// The largest planned.
+        max: usize,
     },
     /// A site that the placement quantizes has no parameters.
     #[error("model `{model}`: site `{site}` has no quantization parameters; calibrate it first")]

@@ -62,6 +62,19 @@ impl Graph {
         self.values.iter().take(self.inputs)
     }
 
+    /// The graph's inputs and name alone, without nodes and parameters.
+    #[must_use]
+    pub fn signature(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            values: self.input_values().cloned().collect(),
+            inputs: self.inputs,
+            nodes: Vec::new(),
+            params: BTreeMap::new(),
+            output: Self::INPUT,
+        }
+    }
+
     /// A value by its id.
     #[must_use]
     pub fn value(&self, id: ValueId) -> &Value {

@@ -28,7 +28,7 @@ impl Block<'_> {
         [input, output, kernel, stride]: [usize; 4],
         relu: bool,
     ) -> Result<ValueId, GraphError> {
-        let attributes = Conv2d { stride, padding: kernel / 2, dilation: 1, groups: 1 };
+        let attributes = Conv2d::square(stride, kernel / 2);
         let weight = self.init.weight(&[output, input, kernel, kernel])?;
         let x = self.g.add(name, Op::Conv2d(attributes), &[x], vec![(&format!("{name}.weight"), weight)])?;
         let norm = format!("{name}.norm");

@@ -108,7 +108,7 @@ fn trained(graph: Graph, test_top1: f64, seconds: Option<f64>) -> Trained {
 pub(crate) fn test_top1(graph: &Graph, dataset: &Dataset, tap: &mut dyn Tap) -> Result<f64, ModelError> {
     let task = Classification { samples: &dataset.test, classes: dataset.meta.classes as usize };
     let samples = task.samples();
-    let logits = Interpreter::new(graph)?.run_slice(samples.len(), &samples.features, tap)?;
+    let logits = Interpreter::new(graph)?.run_slice(samples.len(), &[&samples.features], tap)?;
     Ok(task.score(&task.outcomes(&logits)?))
 }
 

@@ -92,7 +92,7 @@ fn build(seed: u64) -> Result<Graph, GraphError> {
     let shape = vec![Dim::Batch, Dim::Fixed(1), Dim::Fixed(8), Dim::Fixed(8)];
     let mut g = GraphBuilder::new(ENTRY.id, shape);
     let x = g.input();
-    let patches = Op::Conv2d(Conv2d { stride: 2, padding: 0, dilation: 1, groups: 1 });
+    let patches = Op::Conv2d(Conv2d::square(2, 0));
     let params = vec![
         ("patches.weight", init.uniform(&[WIDTH, 1, 2, 2], 0.5)?),
         ("patches.bias", filled(&[WIDTH], 0.0)?),

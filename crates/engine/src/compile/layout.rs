@@ -41,9 +41,11 @@ pub(super) struct ConvShape {
     pub in_w: usize,
     pub kernel_h: usize,
     pub kernel_w: usize,
-    pub stride: usize,
-    pub padding: usize,
-    pub dilation: usize,
+    /// Height and width.
+    pub stride: [usize; 2],
+    /// Top and left; what lies beyond the image at bottom and right follows from the output size.
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
     pub groups: usize,
     pub out_h: usize,
     pub out_w: usize,
@@ -62,7 +64,9 @@ impl ConvShape {
 
     /// Whether the input, as it lies, already is the matrix of patch rows.
     pub(super) fn is_pointwise(&self) -> bool {
-        (self.kernel_h, self.kernel_w, self.stride, self.padding, self.groups) == (1, 1, 1, 0, 1)
+        (self.kernel_h, self.kernel_w, self.stride, self.groups) == (1, 1, [1, 1], 1)
+            && self.padding == [0, 0]
+            && (self.out_h, self.out_w) == (self.in_h, self.in_w)
     }
 
     /// Writes patch rows `first..first + count` (counted over the batch) of `group` to `out`, each
@@ -84,8 +88,8 @@ impl ConvShape {
             let image = &images[image * image_len..(image + 1) * image_len];
             for (tap, cell) in patch.chunks_exact_mut(width).enumerate() {
                 let (ky, kx) = (tap / self.kernel_w, tap % self.kernel_w);
-                let y = (oy * self.stride + ky * self.dilation).checked_sub(self.padding);
-                let x = (ox * self.stride + kx * self.dilation).checked_sub(self.padding);
+                let y = (oy * self.stride[0] + ky * self.dilation[0]).checked_sub(self.padding[0]);
+                let x = (ox * self.stride[1] + kx * self.dilation[1]).checked_sub(self.padding[1]);
                 match (y.filter(|y| *y < self.in_h), x.filter(|x| *x < self.in_w)) {
                     (Some(y), Some(x)) => {
                         let start = (y * self.in_w + x) * self.channels + group * width;
@@ -125,9 +129,9 @@ mod tests {
             in_w: 2,
             kernel_h: 2,
             kernel_w: 2,
-            stride: 2,
-            padding: 1,
-            dilation: 1,
+            stride: [2; 2],
+            padding: [1; 2],
+            dilation: [1; 2],
             groups: 1,
             out_h: 2,
             out_w: 2,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use calibench_graph::{Dim, Graph, Node, Op, ValueId, placement};
+use calibench_graph::{Dim, Graph, Node, Op, ValueId, per_sample, placement};
 use calibench_kernels::Kernels;
 use calibench_quant::{IntFormat, QParams, Timing};
 
@@ -20,7 +20,7 @@ pub(super) struct Lowered {
     pub assignment: Assignment,
     /// Parameters of frozen sites by value.
     pub site_params: Vec<SiteParams>,
-    pub input: Slot,
+    pub inputs: Vec<Slot>,
     pub output: Slot,
 }
 
@@ -73,8 +73,12 @@ pub(super) fn lower(graph: &Graph, spec: &QuantSpec, kernels: Kernels) -> Result
         site_params: vec![SiteParams { scale: 1.0, zero_point: 0 }; graph.values.len()],
     };
     lowering.freeze_sites()?;
-    let input = lowering.new_tensor(Kind::F32, Graph::INPUT);
-    lowering.define_float(Graph::INPUT, input, Layout::Plain)?;
+    // All inputs are there before the first step that makes codes of one.
+    let inputs: Vec<usize> = (0..graph.inputs).map(|i| lowering.new_tensor(Kind::F32, ValueId(i))).collect();
+    for (i, input) in inputs.iter().enumerate() {
+        lowering.tensors[*input].born = 0;
+        lowering.define_float(ValueId(i), *input, Layout::Plain)?;
+    }
 
     let mut fused = BTreeSet::new();
     for node in &graph.nodes {
@@ -94,7 +98,7 @@ pub(super) fn lower(graph: &Graph, spec: &QuantSpec, kernels: Kernels) -> Result
         steps,
         assignment,
         site_params: lowering.site_params,
-        input: slots[input],
+        inputs: inputs.iter().map(|i| slots[*i]).collect(),
         output: slots[output],
     })
 }
@@ -142,14 +146,14 @@ impl<'g> Lowering<'g> {
         CodeRange { low, high }
     }
 
+    /// Sizes without the batch.
     fn dims(&self, value: ValueId) -> Vec<usize> {
-        let shape = &self.graph.value(value).shape;
-        shape.iter().filter_map(|d| if let Dim::Fixed(n) = d { Some(*n) } else { None }).collect()
+        self.graph.value(value).shape.iter().filter(|d| **d != Dim::Batch).map(|d| d.bind(1)).collect()
     }
 
     /// Elements per sample.
     fn len(&self, value: ValueId) -> usize {
-        self.dims(value).iter().product()
+        per_sample(&self.graph.value(value).shape)
     }
 
     fn name(&self, value: ValueId) -> String {
@@ -162,14 +166,19 @@ impl<'g> Lowering<'g> {
         self.tensors.len() - 1
     }
 
+    /// A new fp32 tensor for a value.
+    pub(super) fn new_f32(&mut self, value: ValueId) -> usize {
+        self.new_tensor(Kind::F32, value)
+    }
+
     /// Notes that the step pushed next reads the tensor.
-    fn read(&mut self, tensor: usize) -> Slot {
+    pub(super) fn read(&mut self, tensor: usize) -> Slot {
         self.tensors[tensor].dies = self.steps.len();
         self.slot(tensor)
     }
 
     /// Before assignment a slot's index is the tensor's.
-    fn slot(&self, tensor: usize) -> Slot {
+    pub(super) fn slot(&self, tensor: usize) -> Slot {
         Slot { kind: self.tensors[tensor].kind, index: tensor }
     }
 
@@ -190,7 +199,7 @@ impl<'g> Lowering<'g> {
     }
 
     /// The layout in which the value already lies.
-    fn layout(&self, value: ValueId) -> Layout {
+    pub(super) fn layout(&self, value: ValueId) -> Layout {
         let state = self.states[value.0];
         state.float.or(state.codes).map_or(Layout::Plain, |(_, layout)| layout)
     }
@@ -198,7 +207,15 @@ impl<'g> Lowering<'g> {
     /// The value in fp32 and in that layout, converted when needed.
     pub(super) fn float(&mut self, value: ValueId, want: Layout) -> Result<usize, EngineError> {
         if self.states[value.0].float.is_none() {
-            let (codes, layout) = self.states[value.0].codes.expect("nodes are in execution order");
+            let Some((codes, layout)) = self.states[value.0].codes else {
+                return Err(EngineError::Unsupported {
+                    model: self.graph.name.clone(),
+                    node: self.name(value),
+                    reason:
+                        "a constant, or a value read before it is computed, where a computed one is needed"
+                            .to_owned(),
+                });
+            };
             let from = self.read(codes);
             let out = self.new_tensor(Kind::F32, value);
             let step = Step::Dequantize {
@@ -234,7 +251,12 @@ impl<'g> Lowering<'g> {
     }
 
     /// Records a value computed in fp32; a site is quantized at once, and its readers see the codes.
-    fn define_float(&mut self, value: ValueId, tensor: usize, layout: Layout) -> Result<(), EngineError> {
+    pub(super) fn define_float(
+        &mut self,
+        value: ValueId,
+        tensor: usize,
+        layout: Layout,
+    ) -> Result<(), EngineError> {
         self.states[value.0].float = Some((tensor, layout));
         if !self.is_site(value) {
             return Ok(());
@@ -340,7 +362,7 @@ impl<'g> Lowering<'g> {
     }
 
     fn node(&mut self, node: &Node, fused: &mut BTreeSet<ValueId>) -> Result<(), EngineError> {
-        let x = node.inputs[0];
+        let Some(&x) = node.inputs.first() else { return Ok(()) };
         let name = node.name.clone();
         let (dims, len) = (self.dims(x), self.len(x));
         let same = self.layout(x);
@@ -356,7 +378,7 @@ impl<'g> Lowering<'g> {
                 };
                 self.push_float(node, same, same, |from, to| Step::Elementwise { name, op, len, from, to })
             }
-            Op::Add => {
+            Op::Add if self.graph.value(x).shape == self.graph.value(node.inputs[1]).shape => {
                 let (a, b) = (self.float(x, same)?, self.float(node.inputs[1], same)?);
                 let (lhs, rhs) = (self.read(a), self.read(b));
                 let out = self.new_tensor(Kind::F32, node.output);
@@ -385,16 +407,15 @@ impl<'g> Lowering<'g> {
                 let width = dims.last().copied().unwrap_or(1);
                 self.push_float(node, plain, plain, |from, to| Step::Softmax { name, width, len, from, to })
             }
-            Op::MaxPool2d { kernel, stride } => {
+            Op::MaxPool2d(window) => {
                 let [c, h, w] = self.image(node, &dims)?;
                 let result = self.dims(node.output);
-                let (kernel, stride, out) = (*kernel, *stride, [result[1], result[2]]);
+                let (window, out) = (*window, [result[1], result[2]]);
                 let last = Layout::ChannelsLast;
                 self.push_float(node, last, last, |from, to| Step::MaxPool {
                     name,
                     dims: [h, w, c],
-                    kernel,
-                    stride,
+                    window,
                     out,
                     from,
                     to,
@@ -418,7 +439,7 @@ impl<'g> Lowering<'g> {
                 let tensor = self.float(x, plain)?;
                 self.define_float(node.output, tensor, plain)
             }
-            Op::Permute { axes } => {
+            Op::Permute { axes } if axes.first() == Some(&0) => {
                 let axes: Vec<usize> = axes[1..].iter().map(|a| a - 1).collect();
                 self.push_float(node, plain, plain, |from, to| Step::Permute { name, dims, axes, from, to })
             }
@@ -426,6 +447,7 @@ impl<'g> Lowering<'g> {
                 Err(self
                     .unsupported(node, "batch normalisation must be folded first (passes::fold_batch_norm)"))
             }
+            _ => self.general(node),
         }
     }
 
@@ -495,6 +517,7 @@ impl Step {
             | Self::MaxPool { from, to, .. }
             | Self::MeanRows { from, to, .. }
             | Self::Permute { from, to, .. } => vec![from, to],
+            Self::General(general) => general.slots(),
             Self::Add { lhs, rhs, to, .. } => vec![lhs, rhs, to],
             Self::Product(p) => vec![&mut p.from, &mut p.to],
             Self::MatMul(m) => vec![&mut m.lhs.slot, &mut m.rhs.slot, &mut m.to],

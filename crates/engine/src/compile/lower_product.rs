@@ -64,7 +64,7 @@ impl Lowering<'_> {
 
     fn geometry(&self, node: &Node, weight: &[usize]) -> Geometry {
         let input = self.dims_of(node.inputs[0]);
-        let Op::Conv2d(Conv2d { stride, padding, dilation, groups }) = node.op else {
+        let Op::Conv2d(Conv2d { stride, padding: [top, left, ..], dilation, groups }) = node.op else {
             let k = weight[1];
             return Geometry::Rows { rows: input.iter().product::<usize>() / k, k };
         };
@@ -76,7 +76,7 @@ impl Lowering<'_> {
             kernel_h: weight[2],
             kernel_w: weight[3],
             stride,
-            padding,
+            padding: [top, left],
             dilation,
             groups,
             out_h: output[1],

@@ -7,6 +7,7 @@
 //! between convolutions, so that a convolution is a product over patch rows.
 
 mod float_ops;
+mod general;
 mod layout;
 mod lower;
 mod lower_product;
@@ -15,10 +16,11 @@ mod product;
 mod step;
 mod storage;
 
-use calibench_graph::{Graph, bind};
+use calibench_graph::{Element, Graph, per_sample};
 use calibench_kernels::Kernels;
 use calibench_quant::{Dtype, Timing};
 
+use crate::interpret::check_inputs;
 use crate::{EngineError, QuantSpec};
 use step::{Context, Step};
 use storage::Buffers;
@@ -48,13 +50,13 @@ pub struct PlanLine {
 /// A graph made ready to run under one [`QuantSpec`].
 #[derive(Debug)]
 pub struct Executable {
-    model: String,
     steps: Vec<Step>,
     buffers: Buffers,
     context: Context,
-    input: storage::Slot,
+    inputs: Vec<storage::Slot>,
     output: storage::Slot,
-    input_shape: Vec<calibench_graph::Dim>,
+    /// The graph without its nodes and parameters: what it takes and gives.
+    signature: Graph,
     output_len: usize,
     weight_bytes: u64,
     max_batch: usize,
@@ -74,33 +76,39 @@ impl Executable {
         let weight_bytes = lowered.steps.iter().map(Step::weight_bytes).sum();
         let buffers = Buffers::new(&lowered.assignment, options.max_batch);
         Ok(Self {
-            model: graph.name.clone(),
             context: Context::new(options, rounding(spec.dtype), lowered.site_params, &graph.name)?,
             steps: lowered.steps,
             buffers,
-            input: lowered.input,
+            inputs: lowered.inputs,
             output: lowered.output,
-            input_shape: graph.value(Graph::INPUT).shape.clone(),
-            output_len: bind(&graph.value(graph.output).shape, 1).iter().product(),
+            signature: graph.signature(),
+            output_len: per_sample(&graph.value(graph.output).shape),
             weight_bytes,
             max_batch: options.max_batch,
         })
     }
 
-    /// Runs one batch and gives the output, row-major `[batch, …]`.
+    /// Runs one batch, each input row-major `[batch, …]`, and gives the output likewise.
     ///
     /// # Errors
-    /// [`EngineError::Input`] when the input's length does not fit the batch, or the batch is empty or
-    /// larger than the `max_batch` compiled for.
-    pub fn run(&mut self, batch: usize, input: &[f32]) -> Result<&[f32], EngineError> {
-        let expected = bind(&self.input_shape, batch);
-        if batch == 0 || batch > self.max_batch || input.len() != expected.iter().product::<usize>() {
-            return Err(EngineError::Input { model: self.model.clone(), expected, got: input.len(), batch });
+    /// [`EngineError::Input`] when an input's length does not fit the batch, or the batch is empty,
+    /// [`EngineError::Batch`] when it is larger than the `max_batch` compiled for, [`EngineError::Graph`] for an
+    /// index outside of what it indexes.
+    pub fn run(&mut self, batch: usize, inputs: &[&[f32]]) -> Result<&[f32], EngineError> {
+        check_inputs(&self.signature, batch, inputs)?;
+        if batch > self.max_batch {
+            let (model, max) = (self.signature.name.clone(), self.max_batch);
+            return Err(EngineError::Batch { model, batch, max });
         }
-        self.buffers.f32_mut(self.input)[..input.len()].copy_from_slice(input);
-        self.context.round(&mut self.buffers.f32_mut(self.input)[..input.len()]);
+        for ((slot, input), value) in self.inputs.iter().zip(inputs).zip(self.signature.input_values()) {
+            let to = &mut self.buffers.f32_mut(*slot)[..input.len()];
+            to.copy_from_slice(input);
+            if value.element == Element::Float {
+                self.context.round(to);
+            }
+        }
         for step in &self.steps {
-            step.run(batch, &mut self.buffers, &mut self.context);
+            step.run(batch, &mut self.buffers, &mut self.context)?;
         }
         Ok(&self.buffers.f32(self.output)[..batch * self.output_len])
     }

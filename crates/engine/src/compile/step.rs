@@ -1,7 +1,9 @@
 //! The steps of a plan and what they share while running.
 
+use calibench_graph::Window;
 use calibench_kernels::Kernels;
 
+use super::general::General;
 use super::matmul::MatMul;
 use super::product::Product;
 use super::storage::{Buffers, Slot};
@@ -109,6 +111,7 @@ pub(super) enum Step {
     },
     Product(Box<Product>),
     MatMul(Box<MatMul>),
+    General(Box<General>),
     Elementwise {
         name: String,
         op: Elementwise,
@@ -148,8 +151,7 @@ pub(super) enum Step {
     MaxPool {
         name: String,
         dims: [usize; 3],
-        kernel: usize,
-        stride: usize,
+        window: Window,
         out: [usize; 2],
         from: Slot,
         to: Slot,
@@ -180,8 +182,14 @@ pub(super) enum Elementwise {
 }
 
 impl Step {
-    pub(super) fn run(&self, batch: usize, buffers: &mut Buffers, context: &mut Context) {
+    pub(super) fn run(
+        &self,
+        batch: usize,
+        buffers: &mut Buffers,
+        context: &mut Context,
+    ) -> Result<(), EngineError> {
         match self {
+            Self::General(general) => general.run(batch, buffers, context)?,
             Self::Quantize { value, ranges, codes, len, from, to, .. } => {
                 quantize(*value, *ranges, *codes, batch * len, (*from, *to), buffers, context);
             }
@@ -239,11 +247,11 @@ impl Step {
                     float_ops::softmax(x, *width, rounding, out);
                 });
             }
-            Self::MaxPool { dims, kernel, stride, out: out_dims, from, to, .. } => {
+            Self::MaxPool { dims, window, out: out_dims, from, to, .. } => {
                 let n = batch * out_dims[0] * out_dims[1] * dims[2];
                 let mut out = buffers.take_f32(*to);
                 let x = &buffers.f32(*from)[..batch * dims.iter().product::<usize>()];
-                float_ops::max_pool(x, *dims, *kernel, *stride, *out_dims, &mut out[..n]);
+                float_ops::max_pool(x, *dims, window, *out_dims, &mut out[..n]);
                 buffers.put_f32(*to, out);
             }
             Self::MeanRows { rows, width, from, to, .. } => {
@@ -262,6 +270,7 @@ impl Step {
                 buffers.put_f32(*to, out);
             }
         }
+        Ok(())
     }
 
     /// Bytes of parameters that the step holds.
@@ -269,6 +278,7 @@ impl Step {
         let floats = |n: usize| 4 * n as u64;
         match self {
             Self::Product(product) => product.weight_bytes(),
+            Self::General(general) => floats(general.constants()),
             Self::AddParam { param, .. } => floats(param.len()),
             Self::LayerNorm { gamma, beta, .. } => floats(gamma.len() + beta.len()),
             _ => 0,
@@ -295,6 +305,7 @@ impl Step {
             }
             Self::Product(product) => product.describe(),
             Self::MatMul(matmul) => matmul.describe(),
+            Self::General(general) => line(&general.name, general.op.name(), "f32"),
             Self::Elementwise { name, op, .. } => {
                 let op = match op {
                     Elementwise::Relu => "Relu",

@@ -17,9 +17,9 @@ mod observe;
 mod ops;
 mod patches;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use calibench_graph::{Graph, Node, Op, ValueId, bind};
+use calibench_graph::{Element, Graph, Node, Op, Value, ValueId, bind};
 use candle_core::{DType, Device, Tensor};
 
 pub use capture::{CaptureTap, Captured};
@@ -87,13 +87,21 @@ impl<'g> Interpreter<'g> {
     /// # Errors
     /// As [`Interpreter::new`].
     pub fn with_dtype(graph: &'g Graph, dtype: DType) -> Result<Self, EngineError> {
-        let convert = |t: &calibench_graph::Tensor| {
+        // Integers do not round to halves.
+        let exact: BTreeSet<&String> = graph
+            .nodes
+            .iter()
+            .filter(|n| n.op == Op::Constant { element: Element::Integer })
+            .flat_map(|n| &n.params)
+            .collect();
+        let convert = |name: &String, t: &calibench_graph::Tensor| {
+            let dtype = if exact.contains(name) { DType::F32 } else { dtype };
             Tensor::from_slice(t.data(), t.shape(), &Device::Cpu)?.to_dtype(dtype)
         };
         let params = graph
             .params
             .iter()
-            .map(|(name, t)| Ok((name.clone(), convert(t).map_err(|e| candle_error(graph, name, e))?)))
+            .map(|(name, t)| Ok((name.clone(), convert(name, t).map_err(|e| candle_error(graph, name, e))?)))
             .collect::<Result<_, EngineError>>()?;
         Self::build(graph, dtype, params)
     }
@@ -117,35 +125,37 @@ impl<'g> Interpreter<'g> {
         self.graph
     }
 
-    /// Runs a batch, row-major; gives the output in fp32, row-major.
+    /// Runs a batch, each input row-major; gives the output in fp32, row-major.
     ///
     /// # Errors
-    /// [`EngineError::Input`] when `input` does not hold `batch` samples, otherwise as
+    /// [`EngineError::Input`] when the inputs do not hold `batch` samples, otherwise as
     /// [`Interpreter::run`].
-    pub fn run_slice(&self, batch: usize, input: &[f32], tap: &mut dyn Tap) -> Result<Vec<f32>, EngineError> {
-        let shape = bind(&self.graph.value(Graph::INPUT).shape, batch);
-        if input.len() != shape.iter().product::<usize>() {
-            return Err(EngineError::Input {
-                model: self.graph.name.clone(),
-                expected: shape,
-                got: input.len(),
-                batch,
-            });
-        }
-        let at_input = |e| candle_error(self.graph, "input", e);
-        let input = Tensor::from_slice(input, shape, &Device::Cpu).map_err(at_input)?;
-        let output = self.run(&input, tap)?;
+    pub fn run_slice(
+        &self,
+        batch: usize,
+        inputs: &[&[f32]],
+        tap: &mut dyn Tap,
+    ) -> Result<Vec<f32>, EngineError> {
+        check_inputs(self.graph, batch, inputs)?;
+        let tensor = |(value, data): (&Value, &&[f32])| {
+            let tensor = Tensor::from_slice(data, bind(&value.shape, batch), &Device::Cpu);
+            tensor.map_err(|e| candle_error(self.graph, &value.name, e))
+        };
+        let inputs: Vec<Tensor> =
+            self.graph.input_values().zip(inputs).map(tensor).collect::<Result<_, _>>()?;
+        let output = self.forward(batch, &inputs, tap, None)?;
         let flat = output.to_dtype(DType::F32).and_then(|t| t.flatten_all()?.to_vec1());
         flat.map_err(|e| candle_error(self.graph, "output", e))
     }
 
-    /// Runs a batch: `input` has the graph's input shape with the batch bound.
+    /// Runs a batch through a graph of one input, which has the graph's input shape with the batch bound.
     ///
     /// # Errors
     /// [`EngineError::Candle`], naming the node at which candle or the tap failed;
     /// [`EngineError::Graph`] for a missing parameter.
     pub fn run(&self, input: &Tensor, tap: &mut dyn Tap) -> Result<Tensor, EngineError> {
-        self.forward(input, tap, None)
+        let batch = input.dims().first().copied().unwrap_or(0);
+        self.forward(batch, std::slice::from_ref(input), tap, None)
     }
 
     /// Runs a batch for training: batch normalisation uses the batch's own statistics.
@@ -161,21 +171,25 @@ impl<'g> Interpreter<'g> {
         tap: &mut dyn Tap,
     ) -> Result<(Tensor, RunningStats), EngineError> {
         let mut running = RunningStats::new();
-        let output = self.forward(input, tap, Some(&mut running))?;
+        let batch = input.dims().first().copied().unwrap_or(0);
+        let output = self.forward(batch, std::slice::from_ref(input), tap, Some(&mut running))?;
         Ok((output, running))
     }
 
     fn forward(
         &self,
-        input: &Tensor,
+        batch: usize,
+        inputs: &[Tensor],
         tap: &mut dyn Tap,
         mut training: Option<&mut RunningStats>,
     ) -> Result<Tensor, EngineError> {
         let graph = self.graph;
-        let batch = input.dims().first().copied().unwrap_or(0);
+        let dtype = |value: &Value| if value.element == Element::Integer { DType::F32 } else { self.dtype };
         let mut values: Vec<Option<Tensor>> = vec![None; graph.values.len()];
-        let start = input.to_dtype(self.dtype).and_then(|x| tap.value(Graph::INPUT, x));
-        values[Graph::INPUT.0] = Some(start.map_err(|e| candle_error(graph, "input", e))?);
+        for (index, (value, input)) in graph.input_values().zip(inputs).enumerate() {
+            let start = input.to_dtype(dtype(value)).and_then(|x| tap.value(ValueId(index), x));
+            values[index] = Some(start.map_err(|e| candle_error(graph, &value.name, e))?);
+        }
         // After its last reader a value is dropped, unless autograd holds it.
         let mut last_reader = vec![0; graph.values.len()];
         for (position, node) in graph.nodes.iter().enumerate() {
@@ -185,7 +199,7 @@ impl<'g> Interpreter<'g> {
             let at_node = |e| candle_error(graph, &node.name, e);
             let params = self.tapped_params(node, tap)?;
             let inputs: Vec<&Tensor> = node.inputs.iter().filter_map(|v| values[v.0].as_ref()).collect();
-            if inputs.len() != node.op.arity() {
+            if inputs.len() != node.inputs.len() {
                 return Err(EngineError::Unsupported {
                     model: graph.name.clone(),
                     node: node.name.clone(),
@@ -200,7 +214,11 @@ impl<'g> Interpreter<'g> {
                     running.insert(node.params[3].clone(), variance);
                     output
                 }
-                _ => ops::apply(&node.op, &inputs, &params, batch).map_err(at_node)?,
+                _ => {
+                    let value = graph.value(node.output);
+                    let result = (&bind(&value.shape, batch)[..], dtype(value));
+                    ops::apply(node, &inputs, &params, batch, result).map_err(at_node)?
+                }
             };
             values[node.output.0] = Some(tap.value(node.output, output).map_err(at_node)?);
             for input in &node.inputs {
@@ -228,6 +246,22 @@ impl<'g> Interpreter<'g> {
         }
         Ok(params)
     }
+}
+
+/// Checks that the inputs hold `batch` samples.
+pub(crate) fn check_inputs(graph: &Graph, batch: usize, inputs: &[&[f32]]) -> Result<(), EngineError> {
+    if inputs.len() != graph.inputs {
+        let (model, expected) = (graph.name.clone(), graph.inputs);
+        return Err(EngineError::InputCount { model, expected, got: inputs.len() });
+    }
+    for (value, input) in graph.input_values().zip(inputs) {
+        let expected = bind(&value.shape, batch);
+        if batch == 0 || input.len() != expected.iter().product::<usize>() {
+            let (model, input_name) = (graph.name.clone(), value.name.clone());
+            return Err(EngineError::Input { model, input: input_name, expected, got: input.len(), batch });
+        }
+    }
+    Ok(())
 }
 
 fn candle_error(graph: &Graph, node: &str, source: candle_core::Error) -> EngineError {

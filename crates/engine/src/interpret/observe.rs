@@ -22,7 +22,7 @@ use super::{Tap, to_vec};
 /// # -> Result<(), Box<dyn std::error::Error>> {
 /// let mut tap = ObserveTap::new(&placement(graph), observers);
 /// tap.begin_batch(0, 1);
-/// Interpreter::new(graph)?.run_slice(1, batch, &mut tap)?;
+/// Interpreter::new(graph)?.run_slice(1, &[batch], &mut tap)?;
 /// for (site, stats) in tap.finish()? {
 ///     println!("{}: {} samples", graph.value(site).name, stats.samples);
 /// }

@@ -1,15 +1,24 @@
 //! The operators, composed from candle operations that have gradients.
 
-use calibench_graph::{Conv2d, Op, bind};
-use candle_core::{D, DType, Result, Tensor};
+use calibench_graph::{Conv2d, Node, Op, Window, bind, eval};
+use candle_core::{D, DType, Device, Error, Result, Tensor};
 
-use super::BATCH_NORM_MOMENTUM;
 use super::patches::patches;
+use super::{BATCH_NORM_MOMENTUM, to_vec};
 
-/// What `op` computes; formulas are at [`Op`].
-pub(super) fn apply(op: &Op, inputs: &[&Tensor], params: &[Tensor], batch: usize) -> Result<Tensor> {
+/// What a node computes, of this shape and type; formulas are at [`Op`].
+pub(super) fn apply(
+    node: &Node,
+    inputs: &[&Tensor],
+    params: &[Tensor],
+    batch: usize,
+    (shape, dtype): (&[usize], DType),
+) -> Result<Tensor> {
+    if let Op::Constant { .. } = node.op {
+        return Ok(params[0].clone());
+    }
     let x = inputs[0];
-    match op {
+    match &node.op {
         Op::Linear => linear(x, &params[0], params.get(1)),
         Op::Conv2d(attributes) => conv2d(x, &params[0], params.get(1), attributes),
         Op::BatchNorm2d { epsilon } => {
@@ -19,17 +28,34 @@ pub(super) fn apply(op: &Op, inputs: &[&Tensor], params: &[Tensor], batch: usize
         Op::LayerNorm { epsilon } => layer_norm(x, &params[0], &params[1], *epsilon),
         Op::Relu => x.relu(),
         Op::Gelu => x.to_dtype(DType::F32)?.gelu_erf()?.to_dtype(x.dtype()),
-        Op::Add => x + inputs[1],
+        Op::Add => x.to_dtype(dtype)?.broadcast_add(&inputs[1].to_dtype(dtype)?),
         Op::AddParam => x.broadcast_add(&params[0]),
         Op::Scale { factor } => x * f64::from(*factor),
         Op::MatMul { transpose_rhs } => matmul(x, inputs[1], *transpose_rhs),
         Op::Softmax => softmax(x),
         Op::Reshape { shape } => x.reshape(bind(shape, batch)),
         Op::Permute { axes } => x.permute(axes.as_slice())?.contiguous(),
-        Op::MaxPool2d { kernel, stride } => max_pool(x, *kernel, *stride),
+        Op::MaxPool2d(window) => max_pool(x, window, shape),
         Op::GlobalAvgPool => mean(&x.flatten_from(2)?, 2),
         Op::MeanTokens => mean(x, 1),
+        _ => evaluated(node, inputs, params, (shape, dtype)),
     }
+}
+
+/// The reference evaluation, which has no gradient; its result is rounded once.
+fn evaluated(
+    node: &Node,
+    inputs: &[&Tensor],
+    params: &[Tensor],
+    (shape, dtype): (&[usize], DType),
+) -> Result<Tensor> {
+    let tensors: Vec<&Tensor> = inputs.iter().copied().chain(params).collect();
+    let data = tensors.iter().map(|t| to_vec(t)).collect::<Result<Vec<_>>>()?;
+    let views: Vec<_> =
+        tensors.iter().zip(&data).map(|(t, data)| eval::View { shape: t.dims(), data }).collect();
+    let mut out = vec![0.0; shape.iter().product()];
+    eval::eval(&node.name, &node.op, &views, shape, &mut out).map_err(Error::wrap)?;
+    Tensor::from_vec(out, shape, &Device::Cpu)?.to_dtype(dtype)
 }
 
 /// Sum in fp32, divided, rounded once; without the axis.
@@ -126,14 +152,21 @@ fn softmax(x: &Tensor) -> Result<Tensor> {
 }
 
 /// The largest of the window's taps, tap by tap; works for windows that overlap, with gradient.
-fn max_pool(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
-    let (_, _, h, w) = x.dims4()?;
-    if kernel == stride && h % kernel == 0 && w % kernel == 0 {
-        return x.contiguous()?.max_pool2d(kernel);
+fn max_pool(x: &Tensor, window: &Window, shape: &[usize]) -> Result<Tensor> {
+    let (n, channels, h, w) = x.dims4()?;
+    let Window { kernel: [kh, kw], stride, padding, dilation } = *window;
+    if window.tiles(h, w) {
+        return x.contiguous()?.max_pool2d((kh, kw));
     }
-    let attributes = Conv2d { stride, padding: 0, dilation: 1, groups: 1 };
-    let (n, channels, _, _) = x.dims4()?;
-    // One image per channel, so that a patch holds one window.
-    let (rows, [oh, ow]) = patches(&x.reshape((n * channels, 1, h, w))?, [kernel, kernel], &attributes)?;
-    rows.max(D::Minus1)?.reshape((n, channels, oh, ow))
+    let attributes = Conv2d { stride, padding, dilation, groups: 1 };
+    // One image per channel, so that a patch holds one window. Padded positions are 0 there and must not win.
+    let plane = x.reshape((n * channels, 1, h, w))?;
+    let rows = patches(&plane, [kh, kw], &attributes)?.0;
+    let rows = if padding == [0; 4] {
+        rows
+    } else {
+        let inside = patches(&plane.ones_like()?, [kh, kw], &attributes)?.0.ne(0.0)?;
+        inside.where_cond(&rows, &rows.ones_like()?.affine(0.0, f64::NEG_INFINITY)?)?
+    };
+    rows.max(D::Minus1)?.reshape(shape)
 }

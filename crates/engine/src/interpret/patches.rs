@@ -22,10 +22,10 @@ struct Geometry {
 /// that a weight `[out, C/groups, kh, kw]` flattens to match. Padding is zero.
 pub(super) fn patches(x: &Tensor, kernel: [usize; 2], attributes: &Conv2d) -> Result<(Tensor, [usize; 2])> {
     let (n, c, h, w) = x.dims4()?;
-    let size = |len: usize, kernel: usize| {
-        (len + 2 * attributes.padding - attributes.dilation * (kernel - 1) - 1) / attributes.stride + 1
-    };
-    let out = [size(h, kernel[0]), size(w, kernel[1])];
+    let Conv2d { stride, padding: [top, left, bottom, right], dilation, .. } = *attributes;
+    let size =
+        |padded: usize, axis: usize| (padded - dilation[axis] * (kernel[axis] - 1) - 1) / stride[axis] + 1;
+    let out = [size(h + top + bottom, 0), size(w + left + right, 1)];
     let geometry = Geometry { attributes: *attributes, kernel, image: [n, c, h, w], out };
     let dtype = x.dtype();
     let rows = x.to_dtype(DType::F32)?.contiguous()?.apply_op1(Gather(geometry))?;
@@ -47,8 +47,8 @@ impl Geometry {
         let ([n, c, h, w], [oh, ow], [kh, kw]) = (self.image, self.out, self.kernel);
         let per_group = c / groups;
         // The position of a tap along one axis, when it is inside.
-        let inside = |o: usize, k: usize, len: usize| {
-            (o * stride + k * dilation).checked_sub(padding).filter(|p| *p < len)
+        let inside = |axis: usize, o: usize, k: usize, len: usize| {
+            (o * stride[axis] + k * dilation[axis]).checked_sub(padding[axis]).filter(|p| *p < len)
         };
         for group in 0..groups {
             for row in 0..n * oh * ow {
@@ -57,9 +57,9 @@ impl Geometry {
                 for channel in 0..per_group {
                     let plane = (sample * c + group * per_group + channel) * h * w;
                     for ky in 0..kh {
-                        let Some(y) = inside(oy, ky, h) else { continue };
+                        let Some(y) = inside(0, oy, ky, h) else { continue };
                         for kx in 0..kw {
-                            let Some(x) = inside(ox, kx, w) else { continue };
+                            let Some(x) = inside(1, ox, kx, w) else { continue };
                             visit(row_start + (channel * kh + ky) * kw + kx, plane + y * w + x);
                         }
                     }

@@ -1,0 +1,141 @@
+//! Operators without a step of their own: the graph crate's reference evaluation over the plan's buffers.
+
+use calibench_graph::eval::{View, eval};
+use calibench_graph::{Dim, Element, Node, Op, Tensor, bind};
+
+use super::lower::{Layout, Lowering};
+use super::step::{Context, Step};
+use super::storage::{Buffers, Slot};
+use crate::EngineError;
+
+/// One operator on fp32 buffers and constants.
+#[derive(Debug)]
+pub(super) struct General {
+    pub name: String,
+    pub op: Op,
+    inputs: Vec<Source>,
+    shape: Vec<Dim>,
+    element: Element,
+    to: Slot,
+}
+
+#[derive(Debug)]
+enum Source {
+    Buffer { slot: Slot, shape: Vec<Dim> },
+    Constant(Tensor),
+}
+
+impl General {
+    pub(super) fn run(
+        &self,
+        batch: usize,
+        buffers: &mut Buffers,
+        context: &mut Context,
+    ) -> Result<(), EngineError> {
+        let mut out = buffers.take_f32(self.to);
+        let shapes: Vec<Vec<usize>> = self.inputs.iter().map(|s| s.shape(batch)).collect();
+        let views: Vec<View<'_, f32>> = self
+            .inputs
+            .iter()
+            .zip(&shapes)
+            .map(|(source, shape)| View { shape, data: source.data(shape, buffers) })
+            .collect();
+        let shape = bind(&self.shape, batch);
+        let n = shape.iter().product();
+        let result = eval(&self.name, &self.op, &views, &shape, &mut out[..n]);
+        if self.element == Element::Float {
+            context.round(&mut out[..n]);
+        }
+        buffers.put_f32(self.to, out);
+        Ok(result?)
+    }
+
+    /// Elements of the constants that it holds.
+    pub(super) fn constants(&self) -> usize {
+        let len = |source: &Source| match source {
+            Source::Constant(tensor) => tensor.len(),
+            Source::Buffer { .. } => 0,
+        };
+        self.inputs.iter().map(len).sum()
+    }
+
+    pub(super) fn slots(&mut self) -> Vec<&mut Slot> {
+        let buffer = |source| match source {
+            &mut Source::Buffer { ref mut slot, .. } => Some(slot),
+            Source::Constant(_) => None,
+        };
+        self.inputs.iter_mut().filter_map(buffer).chain([&mut self.to]).collect()
+    }
+}
+
+impl Source {
+    fn shape(&self, batch: usize) -> Vec<usize> {
+        match self {
+            Self::Buffer { shape, .. } => bind(shape, batch),
+            Self::Constant(tensor) => tensor.shape().to_vec(),
+        }
+    }
+
+    fn data<'a>(&'a self, shape: &[usize], buffers: &'a Buffers) -> &'a [f32] {
+        match self {
+            Self::Buffer { slot, .. } => &buffers.f32(*slot)[..shape.iter().product()],
+            Self::Constant(tensor) => tensor.data(),
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// Lowers an operator by its reference evaluation.
+    pub(super) fn general(&mut self, node: &Node) -> Result<(), EngineError> {
+        if !calibench_graph::eval::evaluates(&node.op) {
+            return Err(self.unsupported(node, format!("{} has no compiled form", node.op.name())));
+        }
+        let output = self.graph.value(node.output);
+        // Where every element meets only its own kind, the order of elements does not matter.
+        let elementwise =
+            matches!(node.op, Op::Unary(_) | Op::Binary(_) | Op::Where | Op::Add | Op::Cast { .. })
+                && node
+                    .inputs
+                    .iter()
+                    .all(|v| self.graph.value(*v).shape == output.shape && !self.is_constant(*v));
+        let layout = if elementwise { self.layout(node.inputs[0]) } else { Layout::Plain };
+
+        // Conversions push steps of their own, so they come before anything is read.
+        let mut tensors = Vec::new();
+        for value in &node.inputs {
+            tensors.push(if self.is_constant(*value) { None } else { Some(self.float(*value, layout)?) });
+        }
+        let mut inputs = Vec::new();
+        for (value, tensor) in node.inputs.iter().zip(tensors) {
+            inputs.push(match (tensor, self.graph.producer(*value)) {
+                (None, Some(constant)) => Source::Constant(self.constant(constant, 0)?),
+                (tensor, _) => Source::Buffer {
+                    slot: self.read(tensor.unwrap_or_default()),
+                    shape: self.graph.value(*value).shape.clone(),
+                },
+            });
+        }
+        for index in 0..node.params.len() {
+            inputs.push(Source::Constant(self.constant(node, index)?));
+        }
+        let out = self.new_f32(node.output);
+        let (name, op) = (node.name.clone(), node.op.clone());
+        let (shape, element, to) = (output.shape.clone(), output.element, self.slot(out));
+        self.push(Step::General(Box::new(General { name, op, inputs, shape, element, to })));
+        self.define_float(node.output, out, layout)
+    }
+
+    fn is_constant(&self, value: calibench_graph::ValueId) -> bool {
+        self.graph.producer(value).is_some_and(|n| matches!(n.op, Op::Constant { .. }))
+    }
+
+    /// A parameter as held in the plan: halves are rounded, integers are not.
+    fn constant(&self, node: &Node, index: usize) -> Result<Tensor, EngineError> {
+        let exact = node.op == Op::Constant { element: Element::Integer };
+        let tensor = self.graph.params_of(node)?[index];
+        if exact {
+            return Ok(tensor.clone());
+        }
+        Ok(Tensor::new(tensor.shape(), self.float_param(node, index)?)?)
+    }
+}
