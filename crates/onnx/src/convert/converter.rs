@@ -1,0 +1,326 @@
+//! One conversion, with every size known.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use calibench_graph::{Dim, Element, Graph, GraphBuilder, Op, Tensor, Value, ValueId};
+
+use super::fold::{self, LARGEST};
+use super::{Batch, ConvertError, ops};
+use crate::{Attribute, Constant, Data, InputDim, Model, Node};
+
+/// A value of the model: known, or computed when the graph runs.
+#[derive(Debug, Clone)]
+pub(super) enum Operand<'m> {
+    Known(Cow<'m, Constant>),
+    Value(ValueId),
+}
+
+/// The work in progress: the model, the graph so far, and the node at hand.
+pub(super) struct Converter<'m> {
+    pub model: &'m Model,
+    pub node: &'m Node,
+    /// The batch size of this conversion.
+    pub size: usize,
+    /// Whether the file fixes the batch at 1.
+    pub rebatched: bool,
+    builder: GraphBuilder,
+    values: BTreeMap<&'m str, Operand<'m>>,
+    constants: usize,
+}
+
+pub(super) type Result<T> = std::result::Result<T, ConvertError>;
+
+impl<'m> Converter<'m> {
+    pub(super) fn new(
+        model: &'m Model,
+        batch: Batch<'m>,
+        size: usize,
+        bind: &BTreeMap<String, usize>,
+    ) -> Result<Self> {
+        let mut inputs = Vec::new();
+        for input in &model.inputs {
+            let bound = |(axis, dim): (usize, &InputDim)| match (dim, batch) {
+                (InputDim::Fixed(1), Batch::One) if axis == 0 => Ok(Dim::Fixed(size)),
+                (InputDim::Fixed(n), _) => Ok(Dim::Fixed(*n)),
+                (InputDim::Symbol(symbol), Batch::Symbol(batch)) if symbol == batch => Ok(Dim::Fixed(size)),
+                (InputDim::Symbol(symbol), _) => match bind.get(symbol) {
+                    Some(0) | None if axis > 0 => Err(ConvertError::Unbound {
+                        input: input.name.clone(),
+                        symbol: symbol.clone(),
+                        unused: bind.keys().find(|k| !model.symbols().any(|s| s == *k)).cloned(),
+                    }),
+                    Some(n) => Ok(Dim::Fixed(*n)),
+                    // Axis 0 under a name of its own is the batch too.
+                    None => Ok(Dim::Fixed(size)),
+                },
+            };
+            let shape = input.dims.iter().enumerate().map(bound).collect::<Result<Vec<Dim>>>()?;
+            let element = element_of(input.dtype);
+            inputs.push(Value { name: input.name.clone(), shape, element });
+        }
+        let mut values: BTreeMap<&str, Operand<'_>> = BTreeMap::new();
+        for (name, constant) in &model.initializers {
+            values.insert(name, Operand::Known(Cow::Borrowed(constant)));
+        }
+        for (index, input) in model.inputs.iter().enumerate() {
+            values.insert(&input.name, Operand::Value(ValueId(index)));
+        }
+        let node = model.nodes.first().ok_or(ConvertError::NoOutput)?;
+        let builder = GraphBuilder::with_inputs(&model.name, inputs);
+        Ok(Self { model, node, size, rebatched: batch == Batch::One, builder, values, constants: 0 })
+    }
+
+    /// Converts every node that `output` needs.
+    pub(super) fn run(mut self, output: &str) -> Result<Graph> {
+        let needed = needed(self.model, output);
+        for (node, needed) in self.model.nodes.iter().zip(needed) {
+            if needed {
+                self.node = node;
+                let results = ops::convert(&mut self)?;
+                for (name, result) in node.outputs.iter().zip(results) {
+                    if let Some(name) = name {
+                        self.values.insert(name, result);
+                    }
+                }
+            }
+        }
+        match self.values.get(output) {
+            Some(Operand::Value(id)) => {
+                let id = *id;
+                Ok(self.builder.finish(id))
+            }
+            _ => Err(ConvertError::Constant { output: output.to_owned() }),
+        }
+    }
+
+    /// The error for something about the node at hand.
+    pub(super) fn unsupported(&self, reason: impl Into<String>) -> ConvertError {
+        let (node, op, opset) = (self.node.name.clone(), self.node.op.clone(), self.model.opset);
+        ConvertError::Unsupported { node, op, opset, reason: reason.into() }
+    }
+
+    /// Input `index` of the node, where it is given.
+    pub(super) fn optional(&self, index: usize) -> Result<Option<Operand<'m>>> {
+        let Some(name) = self.node.inputs.get(index).and_then(|n| n.as_deref()) else { return Ok(None) };
+        let operand = self.values.get(name).cloned();
+        operand.map(Some).ok_or_else(|| {
+            self.unsupported(format!("reads `{name}`, an optional output that calibench does not compute"))
+        })
+    }
+
+    /// Input `index` of the node.
+    pub(super) fn input(&self, index: usize) -> Result<Operand<'m>> {
+        self.optional(index)?.ok_or_else(|| self.unsupported(format!("lacks input {index}")))
+    }
+
+    /// All inputs of the node, which must be given.
+    pub(super) fn inputs(&self) -> Result<Vec<Operand<'m>>> {
+        (0..self.node.inputs.len()).map(|i| self.input(i)).collect()
+    }
+
+    /// A known input, where it is given.
+    pub(super) fn optional_known(&self, index: usize, what: &str) -> Result<Option<Cow<'m, Constant>>> {
+        match self.optional(index)? {
+            None => Ok(None),
+            Some(Operand::Known(constant)) => Ok(Some(constant)),
+            Some(Operand::Value(_)) => {
+                Err(self.unsupported(format!("takes its {what} from the model's inputs; it must be constant")))
+            }
+        }
+    }
+
+    /// A known input.
+    pub(super) fn known(&self, index: usize, what: &str) -> Result<Cow<'m, Constant>> {
+        let known = self.optional_known(index, what)?;
+        known.ok_or_else(|| self.unsupported(format!("lacks its {what} (input {index})")))
+    }
+
+    /// Known integers of an input, where it is given.
+    pub(super) fn optional_ints(&self, index: usize, what: &str) -> Result<Option<Vec<i64>>> {
+        Ok(self.optional_known(index, what)?.map(|c| fold::ints(&c)))
+    }
+
+    /// Known floats of an input, where it is given.
+    pub(super) fn optional_floats(&self, index: usize, what: &str) -> Result<Option<Vec<f32>>> {
+        Ok(self.optional_known(index, what)?.map(|c| fold::floats(&c)))
+    }
+
+    pub(super) fn attribute(&self, name: &str) -> Option<&'m Attribute> {
+        self.node.attributes.get(name)
+    }
+
+    pub(super) fn int(&self, name: &str, default: i64) -> Result<i64> {
+        match self.attribute(name) {
+            None => Ok(default),
+            Some(Attribute::Int(value)) => Ok(*value),
+            Some(_) => Err(self.unsupported(format!("attribute `{name}` must be an integer"))),
+        }
+    }
+
+    pub(super) fn float(&self, name: &str, default: f32) -> Result<f32> {
+        match self.attribute(name) {
+            None => Ok(default),
+            Some(Attribute::Float(value)) => Ok(*value),
+            Some(_) => Err(self.unsupported(format!("attribute `{name}` must be a float"))),
+        }
+    }
+
+    pub(super) fn text(&self, name: &str, default: &'static str) -> Result<&'m str> {
+        match self.attribute(name) {
+            None => Ok(default),
+            Some(Attribute::String(value)) => Ok(value),
+            Some(_) => Err(self.unsupported(format!("attribute `{name}` must be a text"))),
+        }
+    }
+
+    pub(super) fn ints_attribute(&self, name: &str) -> Result<Option<&'m [i64]>> {
+        match self.attribute(name) {
+            None => Ok(None),
+            Some(Attribute::Ints(values)) => Ok(Some(values)),
+            Some(_) => Err(self.unsupported(format!("attribute `{name}` must be a list of integers"))),
+        }
+    }
+
+    /// Sizes that must not be negative: strides, pads, kernels.
+    pub(super) fn sizes(&self, name: &str, default: &[usize]) -> Result<Vec<usize>> {
+        let Some(values) = self.ints_attribute(name)? else { return Ok(default.to_vec()) };
+        let size = |v: &i64| usize::try_from(*v).ok().filter(|v| *v <= LARGEST);
+        let sizes: Option<Vec<usize>> = values.iter().map(size).collect();
+        sizes
+            .filter(|s| default.is_empty() || s.len() == default.len())
+            .ok_or_else(|| self.unsupported(format!("attribute `{name}` is {values:?}, which makes no sense here")))
+    }
+
+    /// One size that must not be negative.
+    pub(super) fn size_of(&self, name: &str, default: i64) -> Result<usize> {
+        let value = self.int(name, default)?;
+        usize::try_from(value).map_err(|_| self.unsupported(format!("attribute `{name}` is {value}")))
+    }
+
+    /// An axis that may count from the end.
+    pub(super) fn axis(&self, axis: i64, rank: usize) -> Result<usize> {
+        let counted = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
+        counted
+            .and_then(|a| usize::try_from(a).ok())
+            .filter(|a| *a < rank)
+            .ok_or_else(|| self.unsupported(format!("axis {axis} is outside of {rank} axes")))
+    }
+
+    pub(super) fn shape(&self, operand: &Operand<'_>) -> Vec<usize> {
+        match operand {
+            Operand::Known(constant) => constant.shape.clone(),
+            Operand::Value(id) => self.builder.shape(*id).iter().map(|d| d.bind(1)).collect(),
+        }
+    }
+
+    pub(super) fn element(&self, operand: &Operand<'_>) -> Element {
+        match operand {
+            Operand::Known(constant) => element_of(constant.data.dtype()),
+            Operand::Value(id) => self.builder.element(*id),
+        }
+    }
+
+    /// The result of `op`: folded when every operand is known, else a node called as the one at hand.
+    pub(super) fn emit(&mut self, op: Op, inputs: &[Operand<'m>]) -> Result<Operand<'m>> {
+        let name = self.node.name.clone();
+        self.emit_as(&name, op, inputs, Vec::new())
+    }
+
+    /// As [`Converter::emit`], for a step on the way; the suffix keeps names apart.
+    pub(super) fn step(&mut self, suffix: &str, op: Op, inputs: &[Operand<'m>]) -> Result<Operand<'m>> {
+        let name = format!("{}.{suffix}", self.node.name);
+        self.emit_as(&name, op, inputs, Vec::new())
+    }
+
+    /// As [`Converter::emit`], with parameters called by role: `weight`, `bias`.
+    pub(super) fn emit_with(
+        &mut self,
+        op: Op,
+        inputs: &[Operand<'m>],
+        params: Vec<(&str, Tensor)>,
+    ) -> Result<Operand<'m>> {
+        let name = self.node.name.clone();
+        let params = params.into_iter().map(|(role, tensor)| (format!("{name}.{role}"), tensor)).collect();
+        self.emit_as(&name, op, inputs, params)
+    }
+
+    fn emit_as(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[Operand<'m>],
+        params: Vec<(String, Tensor)>,
+    ) -> Result<Operand<'m>> {
+        let known: Option<Vec<&Constant>> = inputs
+            .iter()
+            .map(|i| if let Operand::Known(c) = i { Some(c.as_ref()) } else { None })
+            .collect();
+        if let Some(known) = known.filter(|k| !k.is_empty() && params.is_empty()) {
+            if calibench_graph::eval::evaluates(&op) {
+                let constant = fold::fold(name, &op, &known)?;
+                return Ok(Operand::Known(Cow::Owned(constant)));
+            }
+        }
+        let values = inputs.iter().map(|i| self.value(i)).collect::<Result<Vec<_>>>()?;
+        let params = params.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
+        let id = self.builder.add(name, op, &values, params)?;
+        let elements = self.builder.shape(id).iter().try_fold(1_usize, |n, d| n.checked_mul(d.bind(1)));
+        if elements.is_none_or(|n| n > LARGEST) {
+            return Err(self.unsupported(format!("gives more than {LARGEST} elements")));
+        }
+        Ok(Operand::Value(id))
+    }
+
+    /// The operand as a value of the graph; a known one becomes a constant node.
+    fn value(&mut self, operand: &Operand<'m>) -> Result<ValueId> {
+        let constant = match operand {
+            Operand::Value(id) => return Ok(*id),
+            Operand::Known(constant) => constant,
+        };
+        let element = element_of(constant.data.dtype());
+        let tensor = self.tensor(constant)?;
+        let name = format!("{}.constant{}", self.node.name, self.constants);
+        self.constants += 1;
+        Ok(self.builder.add(&name, Op::Constant { element }, &[], vec![(&format!("{name}.value"), tensor)])?)
+    }
+
+    /// A constant as fp32, where that holds it exactly.
+    pub(super) fn tensor(&self, constant: &Constant) -> Result<Tensor> {
+        if let Data::I64(values) = &constant.data {
+            const EXACT: i64 = 1 << 24;
+            if let Some(large) = values.iter().find(|v| !(-EXACT..=EXACT).contains(*v)) {
+                return Err(self.unsupported(format!("reads the integer {large}, which fp32 does not hold exactly")));
+            }
+        }
+        Ok(Tensor::new(constant.shape.clone(), fold::floats(constant))?)
+    }
+}
+
+fn element_of(dtype: crate::DataType) -> Element {
+    if dtype == crate::DataType::F32 { Element::Float } else { Element::Integer }
+}
+
+/// Which nodes `output` needs, by index.
+fn needed(model: &Model, output: &str) -> Vec<bool> {
+    let mut wanted = std::collections::BTreeSet::from([output]);
+    let mut needed = vec![false; model.nodes.len()];
+    for (node, needed) in model.nodes.iter().zip(&mut needed).rev() {
+        if node.outputs.iter().flatten().any(|o| wanted.contains(o.as_str())) {
+            *needed = true;
+            wanted.extend(node.inputs.iter().flatten().map(String::as_str));
+        }
+    }
+    needed
+}
+
+impl Model {
+    /// The names of all symbolic dimensions.
+    pub fn symbols(&self) -> impl Iterator<Item = &str> {
+        let symbol = |d: &'_ InputDim| matches!(d, InputDim::Symbol(_));
+        self.inputs.iter().flat_map(move |i| i.dims.iter().filter(move |d| symbol(d))).filter_map(|d| match d {
+            InputDim::Symbol(symbol) => Some(symbol.as_str()),
+            InputDim::Fixed(_) => None,
+        })
+    }
+}
