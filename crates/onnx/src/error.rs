@@ -55,10 +55,8 @@ pub enum Fault {
         /// The most it may have.
         limit: u64,
     },
-    /// More nodes, tensors, attributes and names than any model has.
-    #[error(
-        "the file has more than {limit} parts (nodes, tensors, attributes, names); export the model again"
-    )]
+    /// More nodes, tensors, attributes and names than are read.
+    #[error("the file has more than {limit} parts (nodes, tensors, attributes, names); split the model")]
     TooManyParts {
         /// The most it may have.
         limit: usize,
