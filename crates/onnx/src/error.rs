@@ -55,8 +55,8 @@ pub enum Fault {
         /// The most it may have.
         limit: u64,
     },
-    /// More nodes, tensors, attributes and names than any model has.
-    #[error("the file has more than {limit} parts (nodes, tensors, attributes, names); export the model again")]
+    /// More nodes, tensors, attributes and names than are read.
+    #[error("the file has more than {limit} parts (nodes, tensors, attributes, names); split the model")]
     TooManyParts {
         /// The most it may have.
         limit: usize,
@@ -70,6 +70,9 @@ pub enum Fault {
     /// A model without a graph.
     #[error("the model has no graph; is this an ONNX file? Export the model again")]
     NoGraph,
+    /// A model that returns nothing.
+    #[error("the model has no output; export it again")]
+    NoOutput,
     /// A version of the default operator set that we do not know.
     #[error(
         "{}; supported are {} to {}: convert it with onnx.version_converter, or export it with one of these",
@@ -83,7 +86,10 @@ pub enum Fault {
     /// An operator of another domain.
     #[error(
         "node `{}` is {} of domain `{}`; only operators of the default domain (ai.onnx) are read: \
-         export without this domain's operators", shown(node), shown(op), shown(domain)
+         export without this domain's operators",
+        shown(node),
+        shown(op),
+        shown(domain)
     )]
     Domain {
         /// The node.
@@ -96,7 +102,8 @@ pub enum Fault {
     /// A call of a function that the model defines itself.
     #[error(
         "node `{}` calls the model's own function `{}`; inline it with onnx.inliner.inline_local_functions",
-        shown(node), shown(function)
+        shown(node),
+        shown(function)
     )]
     Function {
         /// The node.
@@ -107,7 +114,9 @@ pub enum Fault {
     /// An attribute that holds a graph.
     #[error(
         "node `{}` ({}) holds a sub-graph in `{}`; control flow is not read: export the model without it",
-        shown(node), shown(op), shown(attribute)
+        shown(node),
+        shown(op),
+        shown(attribute)
     )]
     SubGraph {
         /// The node.
@@ -146,7 +155,8 @@ pub enum Fault {
     /// Elements that are not read.
     #[error(
         "tensor `{}` has elements of type {dtype}; read are float, float16, bfloat16, double, \
-         8 to 64 bit integers and bool: convert it", shown(tensor)
+         8 to 64 bit integers and bool: convert it",
+        shown(tensor)
     )]
     DataType {
         /// The tensor or input.
@@ -179,11 +189,14 @@ pub enum Fault {
         what: String,
     },
     /// A value that is read and that nothing defines.
-    #[error("`{}`, which {reader} reads, is no input, no initializer and no node's output; export the model again", shown(value))]
+    #[error(
+        "`{}`, which {reader}, is no input, no initializer and no node's output; export the model again",
+        shown(value)
+    )]
     Undefined {
         /// The value.
         value: String,
-        /// Who reads it.
+        /// Who reads it: "node `x` reads", "the model returns".
         reader: String,
     },
     /// A name that is given twice.

@@ -66,6 +66,28 @@ pub struct Node {
     pub attributes: BTreeMap<String, Attribute>,
 }
 
+impl Node {
+    /// A node without attributes; a value called `""` is one that is left out.
+    pub fn new(name: &str, op: &str, inputs: &[&str], outputs: &[&str]) -> Self {
+        let values =
+            |names: &[&str]| names.iter().map(|n| (!n.is_empty()).then(|| (*n).to_owned())).collect();
+        Self {
+            name: name.to_owned(),
+            op: op.to_owned(),
+            inputs: values(inputs),
+            outputs: values(outputs),
+            attributes: BTreeMap::new(),
+        }
+    }
+
+    /// The node with one more attribute.
+    #[must_use]
+    pub fn with(mut self, attribute: &str, value: Attribute) -> Self {
+        self.attributes.insert(attribute.to_owned(), value);
+        self
+    }
+}
+
 /// The value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Attribute {
