@@ -4,6 +4,7 @@
 //! taken for it, every name is resolved, and what is not supported is an error that says where. What an operator
 //! means is not known here. [`ModelBuilder`] writes what the reader accepts.
 
+mod convert;
 mod element;
 mod error;
 mod model;
@@ -13,6 +14,7 @@ mod writer;
 
 use std::ops::RangeInclusive;
 
+pub use convert::{ConvertError, ConvertOptions, Converted, OPERATORS, Signature};
 pub use element::ElementType;
 pub use error::{Fault, OnnxError};
 pub use model::{Attribute, Constant, Data, DataType, Input, InputDim, Model, Node};

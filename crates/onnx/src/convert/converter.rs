@@ -125,7 +125,8 @@ impl<'m> Converter<'m> {
             None => Ok(None),
             Some(Operand::Known(constant)) => Ok(Some(constant)),
             Some(Operand::Value(_)) => {
-                Err(self.unsupported(format!("takes its {what} from the model's inputs; it must be constant")))
+                Err(self
+                    .unsupported(format!("takes its {what} from the model's inputs; it must be constant")))
             }
         }
     }
@@ -187,9 +188,9 @@ impl<'m> Converter<'m> {
         let Some(values) = self.ints_attribute(name)? else { return Ok(default.to_vec()) };
         let size = |v: &i64| usize::try_from(*v).ok().filter(|v| *v <= LARGEST);
         let sizes: Option<Vec<usize>> = values.iter().map(size).collect();
-        sizes
-            .filter(|s| default.is_empty() || s.len() == default.len())
-            .ok_or_else(|| self.unsupported(format!("attribute `{name}` is {values:?}, which makes no sense here")))
+        sizes.filter(|s| default.is_empty() || s.len() == default.len()).ok_or_else(|| {
+            self.unsupported(format!("attribute `{name}` is {values:?}, which makes no sense here"))
+        })
     }
 
     /// One size that must not be negative.
@@ -252,10 +253,8 @@ impl<'m> Converter<'m> {
         inputs: &[Operand<'m>],
         params: Vec<(String, Tensor)>,
     ) -> Result<Operand<'m>> {
-        let known: Option<Vec<&Constant>> = inputs
-            .iter()
-            .map(|i| if let Operand::Known(c) = i { Some(c.as_ref()) } else { None })
-            .collect();
+        let known: Option<Vec<&Constant>> =
+            inputs.iter().map(|i| if let Operand::Known(c) = i { Some(c.as_ref()) } else { None }).collect();
         if let Some(known) = known.filter(|k| !k.is_empty() && params.is_empty()) {
             if calibench_graph::eval::evaluates(&op) {
                 let constant = fold::fold(name, &op, &known)?;
@@ -282,7 +281,12 @@ impl<'m> Converter<'m> {
         let tensor = self.tensor(constant)?;
         let name = format!("{}.constant{}", self.node.name, self.constants);
         self.constants += 1;
-        Ok(self.builder.add(&name, Op::Constant { element }, &[], vec![(&format!("{name}.value"), tensor)])?)
+        Ok(self.builder.add(
+            &name,
+            Op::Constant { element },
+            &[],
+            vec![(&format!("{name}.value"), tensor)],
+        )?)
     }
 
     /// A constant as fp32, where that holds it exactly.
@@ -290,7 +294,9 @@ impl<'m> Converter<'m> {
         if let Data::I64(values) = &constant.data {
             const EXACT: i64 = 1 << 24;
             if let Some(large) = values.iter().find(|v| !(-EXACT..=EXACT).contains(*v)) {
-                return Err(self.unsupported(format!("reads the integer {large}, which fp32 does not hold exactly")));
+                return Err(
+                    self.unsupported(format!("reads the integer {large}, which fp32 does not hold exactly"))
+                );
             }
         }
         Ok(Tensor::new(constant.shape.clone(), fold::floats(constant))?)
@@ -318,7 +324,8 @@ impl Model {
     /// The names of all symbolic dimensions.
     pub fn symbols(&self) -> impl Iterator<Item = &str> {
         let symbol = |d: &'_ InputDim| matches!(d, InputDim::Symbol(_));
-        self.inputs.iter().flat_map(move |i| i.dims.iter().filter(move |d| symbol(d))).filter_map(|d| match d {
+        self.inputs.iter().flat_map(move |i| i.dims.iter().filter(move |d| symbol(d))).filter_map(|d| match d
+        {
             InputDim::Symbol(symbol) => Some(symbol.as_str()),
             InputDim::Fixed(_) => None,
         })

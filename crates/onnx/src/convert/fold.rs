@@ -13,7 +13,8 @@ const LARGEST_FOLDED: usize = 1 << 26;
 
 /// The result of `op` on known operands: in integers when all are, else in fp32.
 pub(super) fn fold(name: &str, op: &Op, inputs: &[&Constant]) -> Result<Constant, GraphError> {
-    let bad = |reason: &str| GraphError::Shape { node: name.to_owned(), op: op.name(), reason: reason.to_owned() };
+    let bad =
+        |reason: &str| GraphError::Shape { node: name.to_owned(), op: op.name(), reason: reason.to_owned() };
     let shapes: Vec<Vec<Dim>> =
         inputs.iter().map(|c| c.shape.iter().map(|n| Dim::Fixed(*n)).collect()).collect();
     let views: Vec<&[Dim]> = shapes.iter().map(Vec::as_slice).collect();

@@ -16,6 +16,7 @@ use calibench_graph::passes::canonical;
 use calibench_graph::{Element, Graph};
 
 pub use error::ConvertError;
+pub use ops::OPERATORS;
 
 use crate::{DataType, InputDim, Model};
 use converter::Converter;
@@ -62,7 +63,8 @@ impl Model {
         let input = |input: &crate::Input| {
             let (_, sample) = input.dims.split_first().ok_or_else(|| ConvertError::Input {
                 input: input.name.clone(),
-                reason: "has no axis, so none for the batch; give it one when you export the model".to_owned(),
+                reason: "has no axis, so none for the batch; give it one when you export the model"
+                    .to_owned(),
             })?;
             let element = if input.dtype == DataType::F32 { Element::Float } else { Element::Integer };
             Ok(Signature { name: input.name.clone(), element, sample: sample.to_vec() })
@@ -101,7 +103,9 @@ impl Model {
             InputDim::Fixed(1) => Ok(Batch::One),
             InputDim::Fixed(n) => Err(ConvertError::Input {
                 input: first.name.clone(),
-                reason: format!("has a fixed batch of {n}; export the model with a batch of 1 or a dynamic one"),
+                reason: format!(
+                    "has a fixed batch of {n}; export the model with a batch of 1 or a dynamic one"
+                ),
             }),
         }
     }

@@ -7,7 +7,8 @@ use super::converter::Result;
 
 /// The graph that is `a` at batch size `sizes[0]` and `b` at `sizes[1]`.
 pub(super) fn unify(a: &Graph, b: &Graph, sizes: [usize; 2]) -> Result<Graph> {
-    let depends = |node: &str, reason: &str| ConvertError::Batch { node: node.to_owned(), reason: reason.to_owned() };
+    let depends =
+        |node: &str, reason: &str| ConvertError::Batch { node: node.to_owned(), reason: reason.to_owned() };
     let inputs = a.input_values().zip(b.input_values()).map(|(x, y)| {
         let shape = dims(&x.shape, &y.shape, sizes).ok_or_else(|| depends(&x.name, "its shape"))?;
         Ok(Value { name: x.name.clone(), shape, element: x.element })
@@ -26,7 +27,9 @@ pub(super) fn unify(a: &Graph, b: &Graph, sizes: [usize; 2]) -> Result<Graph> {
         for ((name, p), q) in x.params.iter().zip(a.params_of(x)?).zip(b.params_of(y)?) {
             let (tensor, shape) = constant(p, q, sizes)
                 .filter(|(_, shape)| shape.is_none() || matches!(op, Op::Constant { .. }))
-                .ok_or_else(|| depends(&x.name, "a constant in it has values that depend on the batch size"))?;
+                .ok_or_else(|| {
+                    depends(&x.name, "a constant in it has values that depend on the batch size")
+                })?;
             params.push((name.as_str(), tensor));
             expanded = expanded.or(shape);
         }
@@ -72,7 +75,9 @@ fn unified(x: usize, y: usize, [a, b]: [usize; 2]) -> Option<Dim> {
 /// The operator with the batch in its attributes.
 fn merged(x: &Op, y: &Op, sizes: [usize; 2]) -> Option<Op> {
     match (x, y) {
-        (Op::Reshape { shape: p }, Op::Reshape { shape: q }) => Some(Op::Reshape { shape: dims(p, q, sizes)? }),
+        (Op::Reshape { shape: p }, Op::Reshape { shape: q }) => {
+            Some(Op::Reshape { shape: dims(p, q, sizes)? })
+        }
         (Op::Expand { shape: p }, Op::Expand { shape: q }) => Some(Op::Expand { shape: dims(p, q, sizes)? }),
         _ => (x == y).then(|| x.clone()),
     }
@@ -98,7 +103,9 @@ fn first_sample(tensor: &Tensor, shape: &[Dim]) -> Option<Tensor> {
         let block = sizes[axis] * inner;
         let uniform = data.chunks_exact(block.max(1)).all(|block| {
             let first = &block[..inner];
-            block.chunks_exact(inner.max(1)).all(|c| c.iter().zip(first).all(|(x, y)| x.to_bits() == y.to_bits()))
+            block
+                .chunks_exact(inner.max(1))
+                .all(|c| c.iter().zip(first).all(|(x, y)| x.to_bits() == y.to_bits()))
         });
         if !uniform {
             return None;

@@ -97,7 +97,9 @@ fn scaled<'m>(c: &mut Converter<'m>, op: Binary) -> Result<Operand<'m>> {
 fn divide<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     let (x, y) = (c.input(0)?, c.input(1)?);
     match scalar(c, &x, &y) {
-        Some(divisor) if (1.0 / divisor).is_normal() => return c.emit(Op::Scale { factor: 1.0 / divisor }, &[x]),
+        Some(divisor) if (1.0 / divisor).is_normal() => {
+            return c.emit(Op::Scale { factor: 1.0 / divisor }, &[x]);
+        }
         _ => {}
     }
     let integers = c.element(&x) == Element::Integer && c.element(&y) == Element::Integer;
@@ -127,9 +129,11 @@ fn cast<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
 }
 
 fn clip<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
-    let bound = |c: &Converter<'m>, name: &str, index: usize, default: f32| match c.attribute(name) {
-        Some(Attribute::Float(value)) => Ok(*value),
-        _ => Ok(c.optional_floats(index, name)?.and_then(|v| v.first().copied()).unwrap_or(default)),
+    let bound = |c: &Converter<'m>, name: &str, index: usize, default: f32| -> Result<f32> {
+        match c.attribute(name) {
+            Some(Attribute::Float(value)) => Ok(*value),
+            _ => Ok(c.optional_floats(index, name)?.and_then(|v| v.first().copied()).unwrap_or(default)),
+        }
     };
     let low = bound(c, "min", 1, f32::NEG_INFINITY)?;
     let high = bound(c, "max", 2, f32::INFINITY)?;

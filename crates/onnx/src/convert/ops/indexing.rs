@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use calibench_graph::{Element, Op, Tensor};
+use calibench_graph::{Dim, Element, Op, Tensor};
 
 use super::super::converter::{Converter, Operand, Result};
 use super::super::fold::{self, integers};
@@ -18,7 +18,9 @@ pub(super) fn slice<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
         _ => c.optional_ints(index, name),
     };
     let (starts, ends) = (list(c, "starts", 1)?, list(c, "ends", 2)?);
-    let (Some(starts), Some(ends)) = (starts, ends) else { return Err(c.unsupported("lacks starts or ends")) };
+    let (Some(starts), Some(ends)) = (starts, ends) else {
+        return Err(c.unsupported("lacks starts or ends"));
+    };
     let axes = list(c, "axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let steps = c.optional_ints(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
     if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
@@ -27,8 +29,8 @@ pub(super) fn slice<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     for i in 0..starts.len() {
         let axis = c.axis(axes[i], rank)?;
         let size = c.shape(&x)[axis];
-        let (start, step, len) = range(starts[i], ends[i], steps[i], size)
-            .ok_or_else(|| c.unsupported("has a step of 0"))?;
+        let (start, step, len) =
+            range(starts[i], ends[i], steps[i], size).ok_or_else(|| c.unsupported("has a step of 0"))?;
         if (start, step, len) != (0, 1, size) {
             x = c.step(&format!("axis{axis}"), Op::Slice { axis, start, step, len }, &[x])?;
         }
@@ -62,12 +64,39 @@ pub(super) fn gather<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
             let kept = [&shape[..axis], &index.shape[..], &shape[axis + 1..]].concat();
             reshaped(c, one, &kept)
         }
-        (Operand::Known(table), Operand::Value(_)) if axis == 0 && shape.len() == 2 && c.element(&x) == Element::Float => {
+        (Operand::Known(table), Operand::Value(_))
+            if axis == 0 && shape.len() == 2 && c.element(&x) == Element::Float =>
+        {
             let table = Tensor::new(table.shape.clone(), fold::floats(table))?;
             c.emit_with(Op::Embedding, &[indices], vec![("weight", table)])
         }
+        (Operand::Value(_), Operand::Known(known)) if axis == 0 && shape[0] % c.size == 0 => {
+            let block = shape[0] / c.size;
+            let Some(positions) = within_sample(known, c.size, block) else {
+                return c.emit(Op::Gather { axis }, &[x, indices]);
+            };
+            // Rows of all samples in one, indexed by sample · block + position: each sample indexes its own.
+            let shape = [&[c.size, block], &shape[1..]].concat().into_iter().map(Dim::Fixed).collect();
+            let samples = c.step("samples", Op::Reshape { shape }, &[x])?;
+            c.emit(Op::GatherNd { batch_dims: 1 }, &[samples, Operand::Known(Cow::Owned(positions))])
+        }
         _ => c.emit(Op::Gather { axis }, &[x, indices]),
     }
+}
+
+/// Indices of the form sample · block + position, with position below the block, as index tuples of one.
+fn within_sample(indices: &Constant, batch: usize, block: usize) -> Option<Constant> {
+    if indices.shape.first() != Some(&batch) {
+        return None;
+    }
+    let values = fold::ints(indices);
+    let per_sample = values.len() / batch;
+    let position = |(at, value): (usize, &i64)| {
+        let position = value - i64::try_from(at / per_sample * block).ok()?;
+        (0..block as i64).contains(&position).then_some(position)
+    };
+    let positions: Option<Vec<i64>> = values.iter().enumerate().map(position).collect();
+    Some(integers([&indices.shape[..], &[1]].concat(), positions?))
 }
 
 pub(super) fn gather_nd<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {

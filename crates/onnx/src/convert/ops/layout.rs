@@ -133,7 +133,8 @@ pub(super) fn concat<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
         let shape = c.shape(&inputs[i]);
         if c.rebatched && batched && axis > 0 && shape.first() == Some(&1) {
             let shape = [&[c.size], &shape[1..]].concat();
-            inputs[i] = c.step(&format!("batched{i}"), Op::Expand { shape: fixed(&shape) }, &inputs[i..=i])?;
+            inputs[i] =
+                c.step(&format!("batched{i}"), Op::Expand { shape: fixed(&shape) }, &inputs[i..=i])?;
         }
     }
     // Inputs without elements add nothing.
@@ -196,7 +197,8 @@ pub(super) fn expand<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     for (axis, size) in shape.iter_mut().enumerate() {
         let have = (axis + from.len()).checked_sub(rank).map_or(1, |i| from[i]);
         let want = (axis + wanted.len()).checked_sub(rank).map_or(1, |i| wanted[i]);
-        let want = usize::try_from(want).map_err(|_| c.unsupported(format!("cannot expand to {wanted:?}")))?;
+        let want =
+            usize::try_from(want).map_err(|_| c.unsupported(format!("cannot expand to {wanted:?}")))?;
         *size = if want == 1 { have } else { want };
     }
     if shape == from { Ok(x) } else { c.emit(Op::Expand { shape: fixed(&shape) }, &[x]) }

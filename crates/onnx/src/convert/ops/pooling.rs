@@ -85,7 +85,9 @@ pub(super) fn pool<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     let Padding { before, after } = padding(c, &shape[2..], &kernel, &stride, &dilation, ceil)?;
     let count_padding = c.int("count_include_pad", 0)? != 0;
     if count_padding && after != whole.after {
-        return Err(c.unsupported("counts the padding of a window that ceil_mode added, on which runtimes differ"));
+        return Err(
+            c.unsupported("counts the padding of a window that ceil_mode added, on which runtimes differ")
+        );
     }
     let window = Window {
         kernel: pair(&kernel, 1),

@@ -26,7 +26,9 @@ pub(super) fn conv<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     let bias = c.optional_known(2, "bias")?.map(|b| tensor(c, &b)).transpose()?;
     let (shape, kernel) = (c.shape(&x), weight.shape().to_vec());
     if !matches!(shape.len(), 3 | 4) || kernel.len() != shape.len() {
-        let what = format!("takes [N, C, L] or [N, C, H, W] and a weight of as many axes, got {shape:?} and {kernel:?}");
+        let what = format!(
+            "takes [N, C, L] or [N, C, H, W] and a weight of as many axes, got {shape:?} and {kernel:?}"
+        );
         return Err(c.unsupported(what));
     }
     let spatial = shape.len() - 2;
@@ -65,7 +67,12 @@ pub(super) fn sides(before: &[usize], after: &[usize]) -> [usize; 4] {
 }
 
 /// An operand reshaped under a name of its own.
-fn reshaped_as<'m>(c: &mut Converter<'m>, suffix: &str, x: Operand<'m>, shape: &[usize]) -> Result<Operand<'m>> {
+fn reshaped_as<'m>(
+    c: &mut Converter<'m>,
+    suffix: &str,
+    x: Operand<'m>,
+    shape: &[usize],
+) -> Result<Operand<'m>> {
     if c.shape(&x) == shape {
         return Ok(x);
     }
@@ -205,11 +212,17 @@ pub(super) fn batch_normalization<'m>(c: &mut Converter<'m>) -> Result<Operand<'
     }
     let wide = [&[channels], &vec![1; shape.len() - 2][..]].concat();
     let [scale, bias, mean, variance] = [0, 1, 2, 3].map(|i| stats[i].1.data());
-    let a: Vec<f32> =
-        scale.iter().zip(variance).map(|(s, v)| (f64::from(*s) / f64::from(v + epsilon).sqrt()) as f32).collect();
+    let a: Vec<f32> = scale
+        .iter()
+        .zip(variance)
+        .map(|(s, v)| (f64::from(*s) / f64::from(v + epsilon).sqrt()) as f32)
+        .collect();
     let b: Vec<f32> = (0..channels).map(|i| bias[i] - mean[i] * a[i]).collect();
     let known = |data: Vec<f32>| {
-        Operand::Known(std::borrow::Cow::Owned(Constant { shape: wide.clone(), data: crate::Data::F32(data) }))
+        Operand::Known(std::borrow::Cow::Owned(Constant {
+            shape: wide.clone(),
+            data: crate::Data::F32(data),
+        }))
     };
     let y = c.step("scaled", Op::Binary(Binary::Mul), &[x, known(a)])?;
     c.emit(Op::Add, &[y, known(b)])

@@ -13,20 +13,26 @@ pub(super) fn resize<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
         return Err(c.unsupported(format!("takes [N, C, L] or [N, C, H, W], got {shape:?}")));
     }
     let first = c.model.opset < 11;
-    let coordinates = match c.text("coordinate_transformation_mode", if first { "asymmetric" } else { "half_pixel" })? {
-        "half_pixel" => Coordinates::HalfPixel,
-        "pytorch_half_pixel" => Coordinates::PytorchHalfPixel,
-        "align_corners" => Coordinates::AlignCorners,
-        "asymmetric" => Coordinates::Asymmetric,
-        other => return Err(c.unsupported(format!("does not map positions by `{other}`"))),
-    };
-    let interpolation = match (c.text("mode", "nearest")?, c.text("nearest_mode", if first { "floor" } else { "round_prefer_floor" })?) {
+    let coordinates =
+        match c.text("coordinate_transformation_mode", if first { "asymmetric" } else { "half_pixel" })? {
+            "half_pixel" => Coordinates::HalfPixel,
+            "pytorch_half_pixel" => Coordinates::PytorchHalfPixel,
+            "align_corners" => Coordinates::AlignCorners,
+            "asymmetric" => Coordinates::Asymmetric,
+            other => return Err(c.unsupported(format!("does not map positions by `{other}`"))),
+        };
+    let interpolation = match (
+        c.text("mode", "nearest")?,
+        c.text("nearest_mode", if first { "floor" } else { "round_prefer_floor" })?,
+    ) {
         ("linear", _) => Interpolation::Linear,
         ("nearest", "round_prefer_floor") => Interpolation::NearestPreferFloor,
         ("nearest", "round_prefer_ceil") => Interpolation::NearestPreferCeil,
         ("nearest", "floor") => Interpolation::NearestFloor,
         ("nearest", "ceil") => Interpolation::NearestCeil,
-        (mode, nearest) => return Err(c.unsupported(format!("does not interpolate by `{mode}` and `{nearest}`"))),
+        (mode, nearest) => {
+            return Err(c.unsupported(format!("does not interpolate by `{mode}` and `{nearest}`")));
+        }
     };
     for (name, only) in [("antialias", 0), ("exclude_outside", 0)] {
         if c.int(name, only)? != only {
@@ -34,7 +40,9 @@ pub(super) fn resize<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
         }
     }
     if c.attribute("axes").is_some() || c.text("keep_aspect_ratio_policy", "stretch")? != "stretch" {
-        return Err(c.unsupported("takes its sizes for some axes or by aspect ratio; export them for all axes"));
+        return Err(
+            c.unsupported("takes its sizes for some axes or by aspect ratio; export them for all axes")
+        );
     }
     let scales = c.optional_floats(if first { 1 } else { 2 }, "scales")?.filter(|s| !s.is_empty());
     let sizes = c.optional_ints(3, "sizes")?.filter(|s| !s.is_empty());

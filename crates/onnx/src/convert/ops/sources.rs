@@ -43,9 +43,15 @@ pub(super) fn constant_of_shape<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>
         .and_then(|s| len(&s).map(|n| (s, n)))
         .ok_or_else(|| c.unsupported(format!("cannot fill {wanted:?}")))?;
     let data = match c.attribute("value") {
-        Some(Attribute::Tensor(Constant { data: Data::F32(v), .. })) if v.len() == 1 => Data::F32(vec![v[0]; len]),
-        Some(Attribute::Tensor(Constant { data: Data::I64(v), .. })) if v.len() == 1 => Data::I64(vec![v[0]; len]),
-        Some(Attribute::Tensor(Constant { data: Data::Bool(v), .. })) if v.len() == 1 => Data::Bool(vec![v[0]; len]),
+        Some(Attribute::Tensor(Constant { data: Data::F32(v), .. })) if v.len() == 1 => {
+            Data::F32(vec![v[0]; len])
+        }
+        Some(Attribute::Tensor(Constant { data: Data::I64(v), .. })) if v.len() == 1 => {
+            Data::I64(vec![v[0]; len])
+        }
+        Some(Attribute::Tensor(Constant { data: Data::Bool(v), .. })) if v.len() == 1 => {
+            Data::Bool(vec![v[0]; len])
+        }
         None => Data::F32(vec![0.0; len]),
         Some(_) => return Err(c.unsupported("must be filled with one number")),
     };
