@@ -10,10 +10,10 @@ use calibench_engine::interpret::{FakeQuantTap, Interpreter};
 use calibench_engine::{EngineError, QuantSpec};
 use calibench_graph::{Graph, Node, Op, ValueId, placement};
 use calibench_kernels::Kernels;
-use calibench_metrics::{Z95, agreement, cosine, kl_divergence, max_abs_error, sqnr_db, wilson};
+use calibench_metrics::{agreement, cosine, kl_divergence, max_abs_error, sqnr_db};
 use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
 use calibench_store::{CellRecord, LatencyRow, OutcomeRow, Row, RunFolder};
-use calibench_tasks::{Classification, Dataset, Outcome, Samples, Task};
+use calibench_tasks::{Dataset, Outcome, Samples, Task, task_for};
 
 use crate::axes::{Cell, calibrator};
 use crate::config::Measure;
@@ -37,7 +37,7 @@ struct Evaluation {
 
 impl Evaluation {
     fn predictions(&self) -> Vec<Option<u32>> {
-        self.outcomes.iter().map(|o| o.predicted).collect()
+        self.outcomes.iter().map(|o| o.output.map(|class| class as u32)).collect()
     }
 }
 
@@ -57,7 +57,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     };
     let largest = measure.batch.iter().copied().max().unwrap_or(1);
     let test = &dataset.test;
-    let task = Classification { samples: test, classes: dataset.meta.classes as usize };
+    let task = task_for(test, &dataset.meta.metric, dataset.meta.classes as usize)?;
 
     // Memory first: nothing but the candidate has run, and the peak starts from what it holds.
     let load = Instant::now();
@@ -75,16 +75,17 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let reference = QuantSpec::float(Dtype::Fp32);
     let evaluate = |graph: &Graph, spec: &QuantSpec| -> Result<Evaluation> {
         let mut executable = compiled(graph, spec, measure.evaluation_batch)?;
-        evaluation(&task, measure.evaluation_batch, |batch, input| {
+        evaluation(&*task, measure.evaluation_batch, |batch, input| {
             executable.run(batch, input).map(<[f32]>::to_vec)
         })
     };
     let result = evaluate(&ready.graph, &ready.spec)?;
     let twin = evaluate(&trained.graph, &reference)?;
-    let simulated = if cell.dtype.is_integer() { Some(simulate(&ready, &task, measure)?) } else { None };
+    let simulated = if cell.dtype.is_integer() { Some(simulate(&ready, &*task, measure)?) } else { None };
 
     let site_batch = measure.evaluation_batch.min(test.len());
-    let site_rows = sites::compare(&id, &ready.graph, &ready.spec, site_batch, test.batch(0..site_batch))?;
+    let site_rows =
+        sites::compare(&id, &ready.graph, &ready.spec, site_batch, test.input().batch(0..site_batch))?;
     let latency = latency(&id, cell, measure, test, |largest, twin_first| {
         let twin = || compiled(&trained.graph, &reference, largest);
         let early = if twin_first { Some(twin()?) } else { None };
@@ -104,7 +105,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
         load_seconds: Some(load_seconds),
         ..keys(cell, &dataset.meta.id)
     };
-    score(&mut row, &task, &result, &twin, simulated.as_ref());
+    score(&mut row, &*task, &result, &twin, simulated.as_ref());
     let outcomes = result.outcomes.iter().map(|o| outcome_row(&id, o)).collect();
     Ok(CellRecord { row, latency, outcomes, sites: site_rows })
 }
@@ -174,7 +175,8 @@ fn ready(cell: &Cell, graph: &Graph, dataset: &Dataset, folder: &RunFolder) -> R
 
 /// The first `batch` test samples, from the start again when there are fewer.
 fn input_of(test: &Samples, batch: usize) -> Vec<f32> {
-    test.features.iter().copied().cycle().take(batch * test.sample_len()).collect()
+    let input = test.input();
+    input.data.iter().copied().cycle().take(batch * input.sample_len()).collect()
 }
 
 fn evaluation(
@@ -186,7 +188,7 @@ fn evaluation(
     let mut logits = Vec::new();
     for first in (0..samples.len()).step_by(batch) {
         let count = batch.min(samples.len() - first);
-        logits.extend(run(count, samples.batch(first..first + count))?);
+        logits.extend(run(count, samples.input().batch(first..first + count))?);
     }
     let outcomes = task.outcomes(&logits)?;
     Ok(Evaluation { logits, outcomes })
@@ -202,21 +204,20 @@ fn simulate(ready: &Ready, task: &dyn Task, measure: &Measure) -> Result<Evaluat
 /// Fills in accuracy, fidelity to fp32, and integer against fake-quant.
 fn score(
     row: &mut Row,
-    task: &Classification<'_>,
+    task: &dyn Task,
     result: &Evaluation,
     twin: &Evaluation,
     simulated: Option<&Evaluation>,
 ) {
-    let right = result.outcomes.iter().filter(|o| o.correct()).count() as u32;
-    let interval = wilson(right, result.outcomes.len() as u32, Z95);
-    row.top1 = Some(task.score(&result.outcomes));
-    (row.top1_low, row.top1_high) = (Some(interval.low), Some(interval.high));
+    let interval = task.interval(&result.outcomes);
+    row.top1 = task.score(&result.outcomes);
+    (row.top1_low, row.top1_high) = (interval.map(|i| i.low), interval.map(|i| i.high));
     row.agreement_fp32 = Some(agreement(&result.predictions(), &twin.predictions()));
     row.cosine_fp32 = cosine(&twin.logits, &result.logits);
     row.sqnr_db = sqnr_db(&twin.logits, &result.logits);
-    row.kl_fp32 = kl_divergence(&twin.logits, &result.logits, task.classes);
+    row.kl_fp32 = kl_divergence(&twin.logits, &result.logits, task.width());
     if let Some(simulated) = simulated {
-        row.top1_fake_quant = Some(task.score(&simulated.outcomes));
+        row.top1_fake_quant = task.score(&simulated.outcomes);
         let same = agreement(&result.predictions(), &simulated.predictions());
         row.integer_vs_fake_disagreement = Some(1.0 - same);
         row.integer_vs_fake_max_abs = max_abs_error(&simulated.logits, &result.logits);
@@ -227,8 +228,8 @@ fn outcome_row(cell: &str, outcome: &Outcome) -> OutcomeRow {
     OutcomeRow {
         cell: cell.to_owned(),
         sample: outcome.sample as u32,
-        label: outcome.label,
-        predicted: outcome.predicted,
+        label: outcome.target.unwrap_or_default() as u32,
+        predicted: outcome.output.map(|class| class as u32),
     }
 }
 

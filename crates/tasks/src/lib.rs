@@ -10,7 +10,7 @@
 //! ```
 //! let digits = calibench_tasks::Dataset::embedded("digits")?;
 //! assert_eq!(digits.calibration.len(), 200);
-//! assert_eq!(digits.test.batch(0..2).len(), 2 * digits.test.sample_len());
+//! assert_eq!(digits.test.batch(0..2), [digits.test.input().batch(0..2)]);
 //! # Ok::<(), calibench_tasks::DatasetError>(())
 //! ```
 
@@ -24,8 +24,8 @@ pub mod tensors;
 pub use dataset::Dataset;
 pub use error::DatasetError;
 pub use meta::{DatasetMeta, Source, Splits};
-pub use samples::Samples;
-pub use task::{Classification, Outcome, Task};
+pub use samples::{Feature, Samples, Targets};
+pub use task::{IGNORED, Outcome, TASK_METRICS, Task, task_for};
 
 /// A dataset that the binary carries.
 #[derive(Debug, Clone, Copy)]
