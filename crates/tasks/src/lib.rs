@@ -4,7 +4,7 @@
 //! ones are embedded in the binary ([`Dataset::embedded`]), so that it works from any folder; others are
 //! read with [`Dataset::load_dir`]. Both go through the same checks: hash, counts, labels, finite values.
 //!
-//! [`tensors`] reads tensors that the user brings along.
+//! [`data`] reads data that the user brings along, [`tensors`] bare tensors. [`task_for`] scores a model on samples.
 //!
 //! # Example
 //! ```
@@ -14,6 +14,7 @@
 //! # Ok::<(), calibench_tasks::DatasetError>(())
 //! ```
 
+pub mod data;
 mod dataset;
 mod error;
 mod meta;

@@ -210,7 +210,7 @@ mod tests {
         let samples = two_inputs();
         assert_eq!(samples.len(), 3);
         assert_eq!(samples.batch(1..9), [&[3.0, 4.0, 5.0, 6.0][..], &[1.0, 2.0]]);
-        assert_eq!(samples.batch(7..9), [&[][..], &[]]);
+        assert!(samples.batch(7..9).iter().all(|slice| slice.is_empty()));
     }
 
     #[test]
