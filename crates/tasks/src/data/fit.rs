@@ -269,6 +269,6 @@ mod tests {
         assert_eq!(normal(&[1, 1, 2], &spec(&[1.0, 2.0], &[])), Ok(vec![0.0, 0.0, 2.0, 2.0]));
         assert_eq!(normal(&[4], &spec(&[], &[])), Ok(vec![1.0, 2.0, 3.0, 4.0]));
         assert!(normal(&[2, 2], &spec(&[1.0; 3], &[])).unwrap_err().contains("3 numbers fit no channels"));
-        assert!(normal(&[2, 2], &spec(&[1.0; 2], &[1.0; 3])).unwrap_err().contains("`mean`"));
+        assert!(normal(&[4], &spec(&[1.0; 2], &[1.0; 4])).unwrap_err().contains("`mean`: 2 numbers for 4"));
     }
 }
