@@ -373,7 +373,13 @@ fn folders_of_images_are_classes_in_the_order_of_their_names() {
 
     let error = refused(&spec(path), &[input("in", &[3, 6, 8])]);
     assert!(error.contains("shape [3, 12, 16]") && error.contains("takes [3, 6, 8]"), "{error}");
-    let smaller = DataSpec { resize: Some([6, 8]), limit: Some(2), ..spec(path) };
+    let folder = Folder::new();
+    for (name, file) in [("a/1.png", "rgb.png"), ("b/1.png", "small.png")] {
+        folder.write(name, image(file));
+    }
+    let error = refused(&spec(folder.0.path()), &[input("in", &[3, 12, 16])]);
+    assert!(error.contains("it has 2 x 3 pixels") && error.contains("set `resize`"), "{error}");
+    let smaller = DataSpec { resize: Some([6, 8]), limit: Some(2), ..spec(folder.0.path()) };
     let data = Data::load(&smaller, &[input("in", &[3, 6, 8])]).unwrap();
     assert_eq!(data.samples.len(), 2);
 }

@@ -116,21 +116,22 @@ impl Folder {
     }
 
     fn pixels(&self, file: &Path) -> Result<Pixels, DataError> {
-        let mut pixels = pixels::decode(file, &bytes_of(file)?)?;
+        let bytes = bytes_of(file)?;
         if self.resize {
-            pixels = pixels.resized(self.size);
+            return Ok(pixels::decode(file, &bytes)?.resized(self.size).with_channels(self.channels));
         }
-        if [pixels.height, pixels.width] != self.size {
-            let [height, width] = self.size;
+        // Before decoding, so that a wrong size takes no memory.
+        let [height, width, _] = pixels::size(file, &bytes)?;
+        if [height, width] != self.size {
+            let first = self.files[0].0.display();
+            let [first_height, first_width] = self.size;
             let reason = format!(
-                "it has {} x {} pixels, {} has {height} x {width}; give all images one size, or set `resize`",
-                pixels.height,
-                pixels.width,
-                self.files[0].0.display()
+                "it has {height} x {width} pixels, {first} has {first_height} x {first_width}; \
+                 give all images one size, or set `resize`"
             );
             return Err(DataError::malformed(file, reason));
         }
-        Ok(pixels.with_channels(self.channels))
+        Ok(pixels::decode(file, &bytes)?.with_channels(self.channels))
     }
 }
 
