@@ -85,13 +85,13 @@ pub enum DataError {
         advice: String,
     },
     /// Arrays of different numbers of samples.
-    #[error("`{first}` has {first_count} samples, `{other}` has {other_count}; one row is one sample in all")]
+    #[error("{first} has {first_count} samples, {other} has {other_count}; one row is one sample in all")]
     Counts {
-        /// An array.
+        /// An array and its file.
         first: String,
         /// Its samples.
         first_count: usize,
-        /// Another array.
+        /// Another array and its file.
         other: String,
         /// Its samples.
         other_count: usize,

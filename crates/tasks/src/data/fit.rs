@@ -1,9 +1,8 @@
 //! Arrays to inputs of the shape that the model takes.
 
-use super::source::{Array, Elements, Kind, not_a_number};
+use super::source::{Array, ArrayInfo, Elements, Kind, not_a_number};
 use super::{DataError, DataSpec, EXACT, InputSignature, Layout};
 use crate::Feature;
-use crate::data::source::ArrayInfo;
 
 /// How the samples of an array become those of an input.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,23 +53,25 @@ fn written(shape: &[Option<usize>]) -> String {
 
 /// How `got` fits into `wanted`; else what the user can do, for the error.
 fn fit(got: &[usize], wanted: &[Option<usize>], layout: Option<Layout>) -> Result<Fit, String> {
-    if layout != Some(Layout::Nhwc) {
-        if matches(got, wanted) {
-            return Ok(Fit::Reshape(got.to_vec()));
-        }
-        if let Some(shape) = without_ones(got, wanted) {
-            return Ok(Fit::Reshape(shape));
-        }
-    }
-    let transposed = match *got {
-        [h, w, c] if layout != Some(Layout::Nchw) => Some([h, w, c]),
-        [h, w] if layout == Some(Layout::Nhwc) => Some([h, w, 1]),
-        _ => None,
+    let as_is = || {
+        let same = matches(got, wanted).then(|| got.to_vec());
+        same.or_else(|| without_ones(got, wanted)).map(Fit::Reshape)
     };
-    if let Some(from @ [h, w, c]) = transposed
-        && let Some(to) = Some(vec![c, h, w]).filter(|to| matches(to, wanted))
-    {
-        return Ok(Fit::Transpose { from, to });
+    let moved = || {
+        let from = match *got {
+            [h, w, c] if layout != Some(Layout::Nchw) => [h, w, c],
+            [h, w] if layout == Some(Layout::Nhwc) => [h, w, 1],
+            _ => return None,
+        };
+        let to = vec![from[2], from[0], from[1]];
+        matches(&to, wanted).then_some(Fit::Transpose { from, to })
+    };
+    let fit = match layout {
+        Some(Layout::Nhwc) => moved().or_else(as_is),
+        _ => as_is().or_else(moved),
+    };
+    if let Some(fit) = fit {
+        return Ok(fit);
     }
     flat(got, wanted, layout)
 }
@@ -240,7 +241,10 @@ mod tests {
         assert_eq!(moved(&[3, 3, 3], &[3, 3, 3], None), None, "it fits as it is");
         assert_eq!(moved(&[32, 32, 3], &[3, 32, 32], Some(Layout::Nchw)), None);
         assert_eq!(reshaped(&[3072], &[3, 32, 32], Some(Layout::Nchw)), Some(vec![3, 32, 32]));
-        assert_eq!(reshaped(&[32, 32, 3], &[32, 32, 3], None), Some(vec![32, 32, 3]));
+        // A model that takes channels last gets them so, whatever is said of the data.
+        for layout in [None, Some(Layout::Nhwc)] {
+            assert_eq!(reshaped(&[32, 32, 3], &[32, 32, 3], layout), Some(vec![32, 32, 3]));
+        }
     }
 
     #[test]

@@ -195,9 +195,9 @@ fn count(pool: &Pool, indices: impl Iterator<Item = usize>) -> Result<usize, Dat
         match first {
             Some((other, count)) if count != samples => {
                 return Err(DataError::Counts {
-                    first: pool.info(other).name.clone(),
+                    first: origin(pool, &[other]),
                     first_count: count,
-                    other: info.name.clone(),
+                    other: origin(pool, &[index]),
                     other_count: samples,
                 });
             }
