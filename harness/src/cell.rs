@@ -10,10 +10,10 @@ use calibench_engine::interpret::{FakeQuantTap, Interpreter};
 use calibench_engine::{EngineError, QuantSpec};
 use calibench_graph::{Graph, Node, Op, ValueId, placement};
 use calibench_kernels::Kernels;
-use calibench_metrics::{Z95, agreement, cosine, kl_divergence, max_abs_error, sqnr_db, wilson};
+use calibench_metrics::{agreement, cosine, kl_divergence, max_abs_error, sqnr_db};
 use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
 use calibench_store::{CellRecord, LatencyRow, OutcomeRow, Row, RunFolder};
-use calibench_tasks::{Classification, Dataset, Outcome, Samples, Task};
+use calibench_tasks::{Dataset, Feature, Outcome, Samples, Task, task_for};
 
 use crate::axes::{Cell, calibrator};
 use crate::config::Measure;
@@ -37,7 +37,7 @@ struct Evaluation {
 
 impl Evaluation {
     fn predictions(&self) -> Vec<Option<u32>> {
-        self.outcomes.iter().map(|o| o.predicted).collect()
+        self.outcomes.iter().map(|o| o.output.map(|class| class as u32)).collect()
     }
 }
 
@@ -57,14 +57,14 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     };
     let largest = measure.batch.iter().copied().max().unwrap_or(1);
     let test = &dataset.test;
-    let task = Classification { samples: test, classes: dataset.meta.classes as usize };
+    let task = task_for(test, &dataset.meta.metric, dataset.meta.classes as usize)?;
 
     // Memory first: nothing but the candidate has run, and the peak starts from what it holds.
     let load = Instant::now();
     let mut candidate = Executable::compile(&ready.graph, &ready.spec, options(largest)?)?;
     let load_seconds = load.elapsed().as_secs_f64();
     memory::reset_peak();
-    candidate.run(largest, &[&input_of(test, largest)])?;
+    candidate.run(largest, &views(&input_of(test, largest)))?;
     let peak_resident_bytes = memory::peak_resident_bytes();
     let (weight_bytes, peak_activation_bytes) = (candidate.weight_bytes(), candidate.peak_activation_bytes());
     drop(candidate);
@@ -75,16 +75,16 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let reference = QuantSpec::float(Dtype::Fp32);
     let evaluate = |graph: &Graph, spec: &QuantSpec| -> Result<Evaluation> {
         let mut executable = compiled(graph, spec, measure.evaluation_batch)?;
-        evaluation(&task, measure.evaluation_batch, |batch, input| {
-            executable.run(batch, &[input]).map(<[f32]>::to_vec)
+        evaluation(&*task, measure.evaluation_batch, |batch, input| {
+            executable.run(batch, input).map(<[f32]>::to_vec)
         })
     };
     let result = evaluate(&ready.graph, &ready.spec)?;
     let twin = evaluate(&trained.graph, &reference)?;
-    let simulated = if cell.dtype.is_integer() { Some(simulate(&ready, &task, measure)?) } else { None };
+    let simulated = if cell.dtype.is_integer() { Some(simulate(&ready, &*task, measure)?) } else { None };
 
     let site_batch = measure.evaluation_batch.min(test.len());
-    let site_rows = sites::compare(&id, &ready.graph, &ready.spec, site_batch, test.batch(0..site_batch))?;
+    let site_rows = sites::compare(&id, &ready.graph, &ready.spec, site_batch, &test.batch(0..site_batch))?;
     let latency = latency(&id, cell, measure, test, |largest, twin_first| {
         let twin = || compiled(&trained.graph, &reference, largest);
         let early = if twin_first { Some(twin()?) } else { None };
@@ -104,7 +104,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
         load_seconds: Some(load_seconds),
         ..keys(cell, &dataset.meta.id)
     };
-    score(&mut row, &task, &result, &twin, simulated.as_ref());
+    score(&mut row, &*task, &result, &twin, simulated.as_ref());
     let outcomes = result.outcomes.iter().map(|o| outcome_row(&id, o)).collect();
     Ok(CellRecord { row, latency, outcomes, sites: site_rows })
 }
@@ -172,21 +172,26 @@ fn ready(cell: &Cell, graph: &Graph, dataset: &Dataset, folder: &RunFolder) -> R
     Ok(ready)
 }
 
-/// The first `batch` test samples, from the start again when there are fewer.
-fn input_of(test: &Samples, batch: usize) -> Vec<f32> {
-    test.features.iter().copied().cycle().take(batch * test.sample_len()).collect()
+/// The inputs of the first `batch` test samples, from the start again when there are fewer.
+fn input_of(test: &Samples, batch: usize) -> Vec<Vec<f32>> {
+    let cycled = |f: &Feature| f.data.iter().copied().cycle().take(batch * f.sample_len()).collect();
+    test.inputs.iter().map(cycled).collect()
+}
+
+fn views(inputs: &[Vec<f32>]) -> Vec<&[f32]> {
+    inputs.iter().map(Vec::as_slice).collect()
 }
 
 fn evaluation(
     task: &dyn Task,
     batch: usize,
-    mut run: impl FnMut(usize, &[f32]) -> Result<Vec<f32>, EngineError>,
+    mut run: impl FnMut(usize, &[&[f32]]) -> Result<Vec<f32>, EngineError>,
 ) -> Result<Evaluation> {
     let samples = task.samples();
     let mut logits = Vec::new();
     for first in (0..samples.len()).step_by(batch) {
         let count = batch.min(samples.len() - first);
-        logits.extend(run(count, samples.batch(first..first + count))?);
+        logits.extend(run(count, &samples.batch(first..first + count))?);
     }
     let outcomes = task.outcomes(&logits)?;
     Ok(Evaluation { logits, outcomes })
@@ -196,29 +201,26 @@ fn evaluation(
 fn simulate(ready: &Ready, task: &dyn Task, measure: &Measure) -> Result<Evaluation> {
     let mut tap = FakeQuantTap::new(&ready.graph, &ready.spec)?;
     let interpreter = Interpreter::new(&ready.graph)?;
-    evaluation(task, measure.evaluation_batch, |batch, input| {
-        interpreter.run_slice(batch, &[input], &mut tap)
-    })
+    evaluation(task, measure.evaluation_batch, |batch, input| interpreter.run_slice(batch, input, &mut tap))
 }
 
 /// Fills in accuracy, fidelity to fp32, and integer against fake-quant.
 fn score(
     row: &mut Row,
-    task: &Classification<'_>,
+    task: &dyn Task,
     result: &Evaluation,
     twin: &Evaluation,
     simulated: Option<&Evaluation>,
 ) {
-    let right = result.outcomes.iter().filter(|o| o.correct()).count() as u32;
-    let interval = wilson(right, result.outcomes.len() as u32, Z95);
-    row.top1 = Some(task.score(&result.outcomes));
-    (row.top1_low, row.top1_high) = (Some(interval.low), Some(interval.high));
+    let interval = task.interval(&result.outcomes);
+    row.top1 = task.score(&result.outcomes);
+    (row.top1_low, row.top1_high) = (interval.map(|i| i.low), interval.map(|i| i.high));
     row.agreement_fp32 = Some(agreement(&result.predictions(), &twin.predictions()));
     row.cosine_fp32 = cosine(&twin.logits, &result.logits);
     row.sqnr_db = sqnr_db(&twin.logits, &result.logits);
-    row.kl_fp32 = kl_divergence(&twin.logits, &result.logits, task.classes);
+    row.kl_fp32 = kl_divergence(&twin.logits, &result.logits, task.width());
     if let Some(simulated) = simulated {
-        row.top1_fake_quant = Some(task.score(&simulated.outcomes));
+        row.top1_fake_quant = task.score(&simulated.outcomes);
         let same = agreement(&result.predictions(), &simulated.predictions());
         row.integer_vs_fake_disagreement = Some(1.0 - same);
         row.integer_vs_fake_max_abs = max_abs_error(&simulated.logits, &result.logits);
@@ -229,8 +231,8 @@ fn outcome_row(cell: &str, outcome: &Outcome) -> OutcomeRow {
     OutcomeRow {
         cell: cell.to_owned(),
         sample: outcome.sample as u32,
-        label: outcome.label,
-        predicted: outcome.predicted,
+        label: outcome.target.unwrap_or_default() as u32,
+        predicted: outcome.output.map(|class| class as u32),
     }
 }
 
@@ -245,7 +247,7 @@ fn latency(
     for &batch in &measure.batch {
         let input = input_of(test, batch);
         let build = |twin_first| compile(batch, twin_first);
-        rows.push(clock::measure(id, build, batch, &input, measure.latency_seconds, cell.seed)?);
+        rows.push(clock::measure(id, build, batch, &views(&input), measure.latency_seconds, cell.seed)?);
     }
     Ok(rows)
 }

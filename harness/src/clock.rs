@@ -22,7 +22,7 @@ const MIN_BLOCKS: usize = 4;
 /// Most: more would not narrow the interval by anything that matters.
 const MAX_BLOCKS: usize = 50;
 
-/// Times a candidate and its twin on the same input.
+/// Times a candidate and its twin on the same inputs.
 ///
 /// `compile` builds both, the twin first when its argument says so; that and a new build per round keep the
 /// place of their memory from deciding. Blocks follow the order A B B A, so that a slow drift of the machine's
@@ -31,12 +31,12 @@ const MAX_BLOCKS: usize = 50;
 /// rounds. Quantiles are those of single runs, in microseconds per batch.
 ///
 /// # Errors
-/// When either executable cannot be built or refuses the input.
+/// When either executable cannot be built or refuses the inputs.
 pub fn measure(
     cell: &str,
     compile: impl Fn(bool) -> Result<(Executable, Executable)>,
     batch: usize,
-    input: &[f32],
+    inputs: &[&[f32]],
     seconds: f64,
     seed: u64,
 ) -> Result<LatencyRow> {
@@ -48,7 +48,7 @@ pub fn measure(
         let (mut candidate, mut twin) = compile(round % 2 == 1)?;
         let warm = if round == 0 { WARM_UP } else { WARM_UP_AGAIN };
         let per_run =
-            warm_up(&mut candidate, batch, input, warm)?.max(warm_up(&mut twin, batch, input, warm)?);
+            warm_up(&mut candidate, batch, inputs, warm)?.max(warm_up(&mut twin, batch, inputs, warm)?);
         let runs = (BLOCK.as_secs_f64() / per_run).ceil().clamp(1.0, 10_000.0) as usize;
         let budget = Duration::from_secs_f64(seconds / ROUNDS as f64);
         let start = Instant::now();
@@ -59,7 +59,7 @@ pub fn measure(
                 let executable = if who == 0 { &mut candidate } else { &mut twin };
                 let first = samples[who].len();
                 for _ in 0..runs {
-                    samples[who].push(one(executable, batch, input)?);
+                    samples[who].push(one(executable, batch, inputs)?);
                 }
                 means[who] = samples[who][first..].iter().sum::<f64>() / runs as f64;
             }
@@ -88,9 +88,9 @@ pub fn measure(
 }
 
 /// Seconds of one run.
-fn one(executable: &mut Executable, batch: usize, input: &[f32]) -> Result<f64, EngineError> {
+fn one(executable: &mut Executable, batch: usize, inputs: &[&[f32]]) -> Result<f64, EngineError> {
     let start = Instant::now();
-    std::hint::black_box(executable.run(batch, std::hint::black_box(&[input]))?);
+    std::hint::black_box(executable.run(batch, std::hint::black_box(inputs))?);
     Ok(start.elapsed().as_secs_f64())
 }
 
@@ -98,13 +98,13 @@ fn one(executable: &mut Executable, batch: usize, input: &[f32]) -> Result<f64, 
 fn warm_up(
     executable: &mut Executable,
     batch: usize,
-    input: &[f32],
+    inputs: &[&[f32]],
     warm: Duration,
 ) -> Result<f64, EngineError> {
     let start = Instant::now();
     let mut fastest = f64::INFINITY;
     while fastest.is_infinite() || start.elapsed() < warm {
-        fastest = fastest.min(one(executable, batch, input)?);
+        fastest = fastest.min(one(executable, batch, inputs)?);
     }
     Ok(fastest.max(1e-9))
 }

@@ -137,7 +137,7 @@ pub fn calibrate(
     for (index, first) in batches.enumerate() {
         let count = measure.calibration_batch.min(measure.calibration_samples - first);
         tap.begin_batch(index as u64, count as u64);
-        interpreter.run_slice(count, &[split.batch(first..first + count)], &mut tap)?;
+        interpreter.run_slice(count, &split.batch(first..first + count), &mut tap)?;
     }
     let mut stats: BTreeMap<ValueId, Stats> = tap.finish()?;
     let seconds = start.elapsed().as_secs_f64();

@@ -12,22 +12,22 @@ use calibench_store::SiteRow;
 
 /// Compares every quantized activation and weight with its fp32 value.
 ///
-/// Activations are those of the fp32 model on `input`, so that a site's figure is its own error and not
+/// Activations are those of the fp32 model on `inputs`, so that a site's figure is its own error and not
 /// what it inherits. Dynamic ranges are those of this batch.
 ///
 /// # Errors
-/// When the graph does not run on `input`.
+/// When the graph does not run on `inputs`.
 pub fn compare(
     cell: &str,
     graph: &Graph,
     spec: &QuantSpec,
     batch: usize,
-    input: &[f32],
+    inputs: &[&[f32]],
 ) -> Result<Vec<SiteRow>> {
     let mut rows = Vec::new();
     let placement = placement(graph);
     if let (Some(format), true) = (spec.dtype.activation_format(), spec.timing != Timing::WeightOnly) {
-        let values = capture(graph, &placement.activations, batch, input)?;
+        let values = capture(graph, &placement.activations, batch, inputs)?;
         for id in &placement.activations {
             let Some(values) = values.get(id) else { continue };
             let name = &graph.value(*id).name;
@@ -53,10 +53,10 @@ fn capture(
     graph: &Graph,
     sites: &[ValueId],
     batch: usize,
-    input: &[f32],
+    inputs: &[&[f32]],
 ) -> Result<BTreeMap<ValueId, Vec<f32>>> {
     let mut tap = CaptureTap::new(sites.iter().copied());
-    Interpreter::new(graph)?.run_slice(batch, &[input], &mut tap)?;
+    Interpreter::new(graph)?.run_slice(batch, inputs, &mut tap)?;
     Ok(tap.finish().into_iter().map(|(id, captured)| (id, captured.data)).collect())
 }
 
