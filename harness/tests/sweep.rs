@@ -45,10 +45,11 @@ fn a_sweep_writes_every_measurement_and_the_report() {
         assert_eq!(tables.latency.iter().filter(|l| l.cell == row.cell).count(), 2, "{}", row.cell);
         assert_eq!(tables.outcomes.iter().filter(|o| o.cell == row.cell).count(), row.samples as usize);
         assert!(row.peak_resident_bytes.is_none_or(|b| b > 1 << 20), "{:?}", row.peak_resident_bytes);
-        let top1 = row.top1.unwrap();
-        assert!(row.top1_low.unwrap() < top1 && top1 < row.top1_high.unwrap());
+        assert_eq!(row.metric, "top1");
+        let score = row.score.unwrap();
+        assert!(row.score_low.unwrap() < score && score < row.score_high.unwrap());
         let integer = row.dtype == "int8";
-        assert_eq!(row.top1_fake_quant.is_some(), integer);
+        assert_eq!(row.score_fake_quant.is_some(), integer);
         assert_eq!(row.integer_vs_fake_disagreement.is_some(), integer);
         assert_eq!(tables.sites.iter().any(|s| s.cell == row.cell), integer);
         assert_eq!(row.calibration_samples > 0, row.timing == "static");

@@ -44,14 +44,6 @@ pub const ALL: &[MetricSpec] = &[
     spec("samples", "samples", "count", Neither, "Test samples evaluated."),
     spec("top1", "top-1", "share", Higher, "Share of test samples whose prediction equals the label."),
     spec(
-        "spearman",
-        "Spearman correlation",
-        "1",
-        Higher,
-        "Spearman's rank correlation of outputs and targets.",
-    ),
-    spec("mse", "MSE", "1", Lower, "Mean squared error of outputs against targets."),
-    spec(
         "agreement_fp32",
         "agreement with fp32",
         "share",
@@ -118,6 +110,51 @@ pub const ALL: &[MetricSpec] = &[
         "Share of a site's values beyond the outermost code by more than half a step.",
     ),
     spec("codes_used_share", "codes used", "share", Neither, "Share of a site's integer codes that occur."),
+    spec(
+        "top5",
+        "top-5",
+        "share",
+        Higher,
+        "Share of test samples whose label is among the five largest logits.",
+    ),
+    spec(
+        "spearman",
+        "Spearman",
+        "1",
+        Higher,
+        "Rank correlation of predictions and gold values, ties averaged.",
+    ),
+    spec("pearson", "Pearson", "1", Higher, "Linear correlation of predictions and gold values."),
+    spec("mse", "MSE", "value²", Lower, "Mean over samples of the mean squared error against the targets."),
+    spec(
+        "psnr",
+        "PSNR",
+        "dB",
+        Higher,
+        "Peak signal-to-noise ratio: the range of the targets, squared, over the MSE; at most 200 dB.",
+    ),
+    spec(
+        "cross_entropy",
+        "cross-entropy",
+        "nats",
+        Lower,
+        "Mean negative log-probability of the right class.",
+    ),
+    spec("perplexity", "perplexity", "1", Lower, "Exponential of the mean cross-entropy."),
+    spec(
+        "auc",
+        "AUC",
+        "share",
+        Higher,
+        "Share of pairs of a positive and a negative sample that the scores put in order; ties count half.",
+    ),
+    spec(
+        "fidelity",
+        "fidelity",
+        "1",
+        Higher,
+        "Mean over samples of the cosine similarity of the outputs to those of the fp32 model; needs no labels.",
+    ),
 ];
 
 /// The metric with this id, if there is one.

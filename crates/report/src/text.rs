@@ -98,8 +98,9 @@ pub(crate) fn plain(value: f64) -> String {
         return "0".to_owned();
     }
     let text = significant(value, 6);
-    if text.contains('.') && !text.contains('e') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    let (number, exponent) = text.split_at(text.find('e').unwrap_or(text.len()));
+    if number.contains('.') {
+        format!("{}{exponent}", number.trim_end_matches('0').trim_end_matches('.'))
     } else {
         text
     }
@@ -232,7 +233,7 @@ mod tests {
         assert_eq!(bytes(1_048_575), "1.0 MiB");
         assert_eq!(seconds(0.0124), "12.4 ms");
         assert_eq!(significant(-3.2149, 3), "−3.21");
-        assert_eq!([0.0, -2.5, 10.0, 100_000.0].map(plain), ["0", "−2.5", "10", "100000"]);
+        assert_eq!([0.0, -2.5, 10.0, 100_000.0, 2e-7].map(plain), ["0", "−2.5", "10", "100000", "2e-7"]);
         assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
     }
 

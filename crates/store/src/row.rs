@@ -119,10 +119,10 @@ pub struct OutcomeRow {
     pub cell: String,
     /// Index of the sample in the test split, from 0.
     pub sample: u32,
-    /// The right answer: a class, or a value; `None` where the sample has no single one.
+    /// What is right: a class or a value; `None` where the metric needs none.
     #[serde(alias = "label")]
     pub target: Option<f64>,
-    /// The model's answer, comparable with `target`; `None` where the outputs contain a NaN or have no single one.
+    /// What the cell gave: a class, a value, or how far off it was; `None` where that is undefined.
     #[serde(alias = "predicted")]
     pub output: Option<f64>,
 }
