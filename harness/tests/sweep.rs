@@ -183,7 +183,9 @@ fn ctrl_c_keeps_what_was_measured_and_says_how_to_go_on() {
     let dir = scratch("interrupt");
     let out = dir.join("run");
     let child = start(&out);
-    wait_for(|| std::fs::read_dir(out.join("cells")).ok()?.next()?.ok());
+    // A record has its name only once it is whole.
+    let whole = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|e| e == "json");
+    wait_for(|| std::fs::read_dir(out.join("cells")).ok()?.flatten().find(whole));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));

@@ -85,10 +85,10 @@ fn of_a_metric_that_is_no_share_one_percent_of_fp32s_score_may_be_lost() {
     let chosen = choose(&rescored(two(), "spearman", &[0.8, 0.79, 0.792]));
     assert_eq!(chosen.configuration.as_deref(), Some("int8 qat method-1 per-channel affine"));
     assert!(chosen.sentence.contains("Spearman 0.7920, 1.0 % below fp32 (0.8000)"), "{}", chosen.sentence);
-    let kept = choose(&rescored(two(), "spearman", &[0.8, 0.7, 0.75]));
+    let kept = choose(&rescored(two(), "spearman", &[0.8, 0.7, 0.76]));
     assert_eq!(kept.choice, Choice::KeepFp32);
     assert!(
-        kept.sentence.contains("within 1.0 % of it") && kept.sentence.contains("loses 6.2 %"),
+        kept.sentence.contains("within 1.0 % of it") && kept.sentence.contains("loses 5.0 %"),
         "{}",
         kept.sentence
     );
