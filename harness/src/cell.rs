@@ -10,12 +10,10 @@ use calibench_engine::interpret::{FakeQuantTap, Interpreter};
 use calibench_engine::{EngineError, QuantSpec};
 use calibench_graph::{Graph, Node, Op, ValueId, placement};
 use calibench_kernels::Kernels;
-use calibench_metrics::{
-    Interval, Z95, agreement, cosine, kl_divergence, max_abs_error, predictions, sqnr_db, wilson,
-};
+use calibench_metrics::{agreement, cosine, kl_divergence, max_abs_error, predictions, sqnr_db};
 use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
 use calibench_store::{CellRecord, LatencyRow, OutcomeRow, Row, RunFolder};
-use calibench_tasks::{Classification, Dataset, Outcome, Samples, Task};
+use calibench_tasks::{Dataset, Outcome, Samples, Task, task_for};
 
 use crate::axes::{Cell, calibrator};
 use crate::config::Measure;
@@ -60,7 +58,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     };
     let largest = measure.batch.iter().copied().max().unwrap_or(1);
     let test = &dataset.test;
-    let task = Classification { samples: test, classes: dataset.meta.classes as usize };
+    let task = task_for(test, &dataset.meta.metric, dataset.meta.classes as usize)?;
 
     // Memory first: nothing but the candidate has run, and the peak starts from what it holds.
     let load = Instant::now();
@@ -78,16 +76,17 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let reference = QuantSpec::float(Dtype::Fp32);
     let evaluate = |graph: &Graph, spec: &QuantSpec| -> Result<Evaluation> {
         let mut executable = compiled(graph, spec, measure.evaluation_batch)?;
-        evaluation(&task, measure.evaluation_batch, |batch, input| {
+        evaluation(&*task, measure.evaluation_batch, |batch, input| {
             executable.run(batch, input).map(<[f32]>::to_vec)
         })
     };
     let result = evaluate(&ready.graph, &ready.spec)?;
     let twin = evaluate(&trained.graph, &reference)?;
-    let simulated = if cell.dtype.is_integer() { Some(simulate(&ready, &task, measure)?) } else { None };
+    let simulated = if cell.dtype.is_integer() { Some(simulate(&ready, &*task, measure)?) } else { None };
 
     let site_batch = measure.evaluation_batch.min(test.len());
-    let site_rows = sites::compare(&id, &ready.graph, &ready.spec, site_batch, test.batch(0..site_batch))?;
+    let site_rows =
+        sites::compare(&id, &ready.graph, &ready.spec, site_batch, test.input().batch(0..site_batch))?;
     let latency = latency(&id, cell, measure, test, |largest, twin_first| {
         let twin = || compiled(&trained.graph, &reference, largest);
         let early = if twin_first { Some(twin()?) } else { None };
@@ -107,7 +106,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
         load_seconds: Some(load_seconds),
         ..keys(cell, &dataset.meta.id, task.metric().id)
     };
-    score(&mut row, &task, &result, &twin, simulated.as_ref());
+    score(&mut row, &*task, &result, &twin, simulated.as_ref());
     let outcomes = result.outcomes.iter().map(|o| outcome_row(&id, o)).collect();
     Ok(CellRecord { row, latency, outcomes, sites: site_rows })
 }
@@ -178,7 +177,8 @@ fn ready(cell: &Cell, graph: &Graph, dataset: &Dataset, folder: &RunFolder) -> R
 
 /// The first `batch` test samples, from the start again when there are fewer.
 fn input_of(test: &Samples, batch: usize) -> Vec<f32> {
-    test.features.iter().copied().cycle().take(batch * test.sample_len()).collect()
+    let input = test.input();
+    input.data.iter().copied().cycle().take(batch * input.sample_len()).collect()
 }
 
 fn evaluation(
@@ -190,7 +190,7 @@ fn evaluation(
     let mut outputs = Vec::new();
     for first in (0..samples.len()).step_by(batch) {
         let count = batch.min(samples.len() - first);
-        outputs.extend(run(count, samples.batch(first..first + count))?);
+        outputs.extend(run(count, samples.input().batch(first..first + count))?);
     }
     let outcomes = task.outcomes(&outputs)?;
     Ok(Evaluation { outputs, outcomes })
@@ -212,40 +212,32 @@ fn score(
     twin: &Evaluation,
     simulated: Option<&Evaluation>,
 ) {
-    let classes = classes(task, &result.outputs);
-    row.score = Some(task.score(&result.outcomes));
-    let interval = interval(&result.outcomes);
-    (row.score_low, row.score_high) = (Some(interval.low), Some(interval.high));
+    let classes = classes(task);
+    row.score = task.score(&result.outcomes);
+    let interval = task.interval(&result.outcomes);
+    (row.score_low, row.score_high) = (interval.map(|i| i.low), interval.map(|i| i.high));
     row.agreement_fp32 = classes.map(|classes| result.agreement(twin, classes));
     row.cosine_fp32 = cosine(&twin.outputs, &result.outputs);
     row.sqnr_db = sqnr_db(&twin.outputs, &result.outputs);
     row.kl_fp32 = classes.and_then(|classes| kl_divergence(&twin.outputs, &result.outputs, classes));
     if let Some(simulated) = simulated {
-        row.score_fake_quant = Some(task.score(&simulated.outcomes));
+        row.score_fake_quant = task.score(&simulated.outcomes);
         row.integer_vs_fake_disagreement = classes.map(|classes| 1.0 - result.agreement(simulated, classes));
         row.integer_vs_fake_max_abs = max_abs_error(&simulated.outputs, &result.outputs);
     }
 }
 
 /// Number of classes where outputs are class scores: where every sample has a label and several outputs.
-fn classes(task: &dyn Task, outputs: &[f32]) -> Option<usize> {
-    let samples = task.samples();
-    let width = outputs.len().checked_div(samples.labels.len())?;
-    (samples.labels.len() == samples.len() && width > 1).then_some(width)
-}
-
-/// The 95 % interval of the share of right outcomes.
-fn interval(outcomes: &[Outcome]) -> Interval {
-    let right = outcomes.iter().filter(|o| o.correct()).count() as u32;
-    wilson(right, outcomes.len() as u32, Z95)
+fn classes(task: &dyn Task) -> Option<usize> {
+    task.samples().labels().map(|_| task.width()).filter(|width| *width > 1)
 }
 
 fn outcome_row(cell: &str, outcome: &Outcome) -> OutcomeRow {
     OutcomeRow {
         cell: cell.to_owned(),
         sample: outcome.sample as u32,
-        target: Some(f64::from(outcome.label)),
-        output: outcome.predicted.map(f64::from),
+        target: outcome.target,
+        output: outcome.output,
     }
 }
 

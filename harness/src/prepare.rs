@@ -126,7 +126,7 @@ pub fn calibrate(
     measure: &Measure,
     calibrators: &BTreeSet<String>,
 ) -> Result<Calibration> {
-    let split = &dataset.calibration;
+    let split = dataset.calibration.input();
     check_calibration(dataset, measure)?;
     let kinds = calibench_calibrators::needs(calibrators)?;
     let placement = placement(graph);

@@ -19,7 +19,7 @@ fn sites(model: &str) -> BTreeMap<String, Vec<f32>> {
     let cache = Cache::new(common::cache());
     let graph = load_or_train(entry, &dataset, 0, &cache, &mut |_| ControlFlow::Continue(())).unwrap().graph;
     let mut tap = CaptureTap::new(placement(&graph).activations.iter().copied());
-    let split = &dataset.calibration;
+    let split = dataset.calibration.input();
     Interpreter::new(&graph).unwrap().run_slice(split.len(), split.batch(0..split.len()), &mut tap).unwrap();
     tap.finish().into_iter().map(|(id, captured)| (graph.value(id).name.clone(), captured.data)).collect()
 }

@@ -27,6 +27,20 @@ pub fn predictions(logits: &[f32], classes: usize) -> Vec<Option<u32>> {
     logits.chunks_exact(classes).map(argmax).collect()
 }
 
+/// Whether `class` is among the `k` largest logits; ties take the lowest index, so `k = 1` is [`argmax`].
+///
+/// `None`, as for [`argmax`], where there is no prediction: for an empty row and a row with a NaN. A class beyond the
+/// row is not among them.
+pub fn in_top(row: &[f32], class: u32, k: usize) -> Option<bool> {
+    if row.is_empty() || row.iter().any(|v| v.is_nan()) {
+        return None;
+    }
+    let class = class as usize;
+    let Some(&value) = row.get(class) else { return Some(false) };
+    let ahead = |(index, other): (usize, &f32)| *other > value || (*other == value && index < class);
+    Some(row.iter().enumerate().filter(|entry| ahead(*entry)).count() < k)
+}
+
 /// How many predictions equal their label; no prediction is wrong. Pairs up to the shorter slice.
 pub fn correct(predicted: &[Option<u32>], labels: &[u32]) -> u32 {
     let hits = predicted.iter().zip(labels).filter(|(p, label)| **p == Some(**label)).count();
@@ -65,6 +79,17 @@ mod tests {
         assert_eq!(argmax(&[5.0, f32::NAN]), None);
         assert_eq!(argmax(&[f32::NAN, 5.0]), None);
         assert_eq!(argmax(&[]), None);
+    }
+
+    #[test]
+    fn the_top_of_a_row_counts_ties_from_the_lowest_index() {
+        let row = [1.0, 5.0, 3.0, 3.0];
+        let top = |k| [0, 1, 2, 3, 4].map(|class| in_top(&row, class, k) == Some(true));
+        assert_eq!(top(1), [false, true, false, false, false]);
+        assert_eq!(top(2), [false, true, true, false, false]);
+        assert_eq!(top(4), [true, true, true, true, false]);
+        assert_eq!(in_top(&[1.0, f32::NAN], 0, 5), None);
+        assert_eq!(in_top(&[], 0, 5), None);
     }
 
     #[test]

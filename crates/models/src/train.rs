@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use calibench_engine::interpret::{Interpreter, NoTap, Tap};
 use calibench_graph::{Graph, Tensor as GraphTensor, bind, passes::fold_batch_norm};
-use calibench_tasks::{Classification, Dataset, Samples, Task};
+use calibench_tasks::{Dataset, Samples, task_for};
 use candle_core::{D, Device, Result as CandleResult, Tensor, Var};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -106,10 +106,10 @@ fn trained(graph: Graph, test_top1: f64, seconds: Option<f64>) -> Trained {
 
 /// Top-1 on the test split by the interpreter, under `tap`.
 pub(crate) fn test_top1(graph: &Graph, dataset: &Dataset, tap: &mut dyn Tap) -> Result<f64, ModelError> {
-    let task = Classification { samples: &dataset.test, classes: dataset.meta.classes as usize };
-    let samples = task.samples();
-    let logits = Interpreter::new(graph)?.run_slice(samples.len(), &samples.features, tap)?;
-    Ok(task.score(&task.outcomes(&logits)?))
+    let samples = &dataset.test;
+    let task = task_for(samples, &dataset.meta.metric, dataset.meta.classes as usize)?;
+    let logits = Interpreter::new(graph)?.run_slice(samples.len(), &samples.input().data, tap)?;
+    Ok(task.score(&task.outcomes(&logits)?).expect("a split has samples, and so a top-1"))
 }
 
 /// Trains the graph's parameters under `tap`; `before_epoch` is told of each epoch before it starts.
@@ -190,7 +190,8 @@ fn step(logits: &Tensor, labels: &Tensor, optimiser: &mut AdamW) -> CandleResult
 
 /// The chosen samples, each image moved by one pixel along an axis with probability `shift`; borders are zero.
 fn batch(samples: &Samples, chosen: &[usize], shift: f64, rng: &mut ChaCha8Rng) -> (Vec<f32>, Vec<u32>) {
-    let (h, w) = match samples.shape[..] {
+    let (images, labels) = (samples.input(), samples.labels().unwrap_or_default());
+    let (h, w) = match images.shape[..] {
         [.., h, w] => (h as i64, w as i64),
         _ => (1, 1),
     };
@@ -204,9 +205,9 @@ fn batch(samples: &Samples, chosen: &[usize], shift: f64, rng: &mut ChaCha8Rng) 
         }
         false => 0,
     };
-    let mut features = Vec::with_capacity(chosen.len() * samples.sample_len());
+    let mut features = Vec::with_capacity(chosen.len() * images.sample_len());
     for i in chosen {
-        let image = samples.batch(*i..*i + 1);
+        let image = images.batch(*i..*i + 1);
         let (dy, dx): (i64, i64) = (offset(), offset());
         for plane in image.chunks_exact((h * w) as usize) {
             for pixel in 0..h * w {
@@ -216,5 +217,5 @@ fn batch(samples: &Samples, chosen: &[usize], shift: f64, rng: &mut ChaCha8Rng) 
             }
         }
     }
-    (features, chosen.iter().map(|i| samples.labels[*i]).collect())
+    (features, chosen.iter().map(|i| labels[*i]).collect())
 }

@@ -49,7 +49,7 @@ impl Dataset {
     /// numeric column per feature, in row-major order of the sample's shape.
     ///
     /// # Errors
-    /// All but [`DatasetError::Unknown`] and [`DatasetError::Logits`].
+    /// All but [`DatasetError::Unknown`] and those about metrics and outputs.
     pub fn load_dir(folder: &Path) -> Result<Self, DatasetError> {
         let io = |path: &Path| {
             let path = path.to_owned();
@@ -91,15 +91,16 @@ impl Reader<'_> {
         let features = self.features()?;
         let counts = self.meta.splits;
         let wanted = [("train", counts.train), ("calibration", counts.calibration), ("test", counts.test)];
-        let mut splits = [(); 3].map(|()| Samples::empty(&self.meta.shape));
+        let mut splits = [(); 3].map(|()| (Vec::new(), Vec::new()));
         for (row, name) in names.iter().enumerate() {
             let Some(split) = wanted.iter().position(|(known, _)| known == name) else {
                 let reason = format!("`{name}` is not a split; use train, calibration or test");
                 return Err(self.value(row, SPLIT, reason));
             };
-            splits[split].labels.push(labels[row]);
-            splits[split].features.extend(features.iter().map(|column| column[row]));
+            splits[split].0.extend(features.iter().map(|column| column[row]));
+            splits[split].1.push(labels[row]);
         }
+        let splits = splits.map(|(features, labels)| Samples::classified(&self.meta.shape, features, labels));
         for ((split, expected), samples) in wanted.into_iter().zip(&splits) {
             if samples.len() != expected {
                 let got = samples.len();

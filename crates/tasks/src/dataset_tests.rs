@@ -50,7 +50,7 @@ fn every_embedded_dataset_loads() {
         assert!(!entry.summary.is_empty());
         let mut owner: HashMap<Vec<u32>, usize> = HashMap::new();
         for (split, samples) in [&data.train, &data.calibration, &data.test].into_iter().enumerate() {
-            for sample in samples.features.chunks_exact(samples.sample_len()) {
+            for sample in samples.input().data.chunks_exact(samples.input().sample_len()) {
                 let bits = sample.iter().map(|x| x.to_bits()).collect();
                 assert_eq!(*owner.entry(bits).or_insert(split), split, "a sample is in two splits");
             }
@@ -63,12 +63,13 @@ fn digits_are_what_the_readme_says() {
     let digits = Dataset::embedded("digits").unwrap();
     assert_eq!([digits.train.len(), digits.calibration.len(), digits.test.len()], [1097, 200, 500]);
     for samples in [&digits.train, &digits.calibration, &digits.test] {
-        assert!(samples.features.iter().all(|x| (0.0..=1.0).contains(x)));
+        assert!(samples.input().data.iter().all(|x| (0.0..=1.0).contains(x)));
         for class in 0..10 {
-            let share = samples.labels.iter().filter(|l| **l == class).count() as f64 / samples.len() as f64;
+            let share = samples.labels().unwrap().iter().filter(|l| **l == class).count() as f64
+                / samples.len() as f64;
             assert!((0.09..0.11).contains(&share), "class {class}: {share}");
         }
-        assert_eq!(samples.batch(samples.len() - 1..samples.len() + 9).len(), 64);
+        assert_eq!(samples.batch(samples.len() - 1..samples.len() + 9)[0].len(), 64);
     }
 }
 
@@ -81,8 +82,8 @@ fn an_unknown_name_gets_the_nearest() {
 #[test]
 fn features_are_divided_by_the_scale() {
     let data = Dataset::load_dir(folder(&good(), None, 0).path()).unwrap();
-    assert_eq!(data.calibration.features, [0.5, 2.5]);
-    assert_eq!(data.test.labels, [2]);
+    assert_eq!(data.calibration.input().data, [0.5, 2.5]);
+    assert_eq!(data.test.labels().unwrap(), [2]);
 }
 
 #[test]

@@ -92,16 +92,36 @@ pub enum DatasetError {
         /// The file's count.
         got: usize,
     },
-    /// Logits that do not fit the samples.
-    #[error("{samples} samples of {classes} classes need {expected} logits, got {got}")]
-    Logits {
+    /// Inputs and targets of different numbers of samples.
+    #[error("{reason}")]
+    Counts {
+        /// Which, and how many each has.
+        reason: String,
+    },
+    /// A metric for which the targets or the outputs are not the right ones.
+    #[error(
+        "metric `{metric}` needs {needs}; the data have {targets}, the model gives {outputs} output(s) a sample"
+    )]
+    Metric {
+        /// The metric.
+        metric: &'static str,
+        /// Targets and outputs that it needs.
+        needs: &'static str,
+        /// Targets that there are.
+        targets: String,
+        /// Outputs of one sample.
+        outputs: usize,
+    },
+    /// Outputs that do not fit the samples.
+    #[error("{samples} samples of {width} outputs need {expected} outputs, got {got}")]
+    Outputs {
         /// Number of samples.
         samples: usize,
-        /// Number of classes.
-        classes: usize,
-        /// samples × classes.
+        /// Outputs of one sample.
+        width: usize,
+        /// samples × width.
         expected: usize,
-        /// Logits given.
+        /// Outputs given.
         got: usize,
     },
 }

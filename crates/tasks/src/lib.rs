@@ -4,16 +4,17 @@
 //! ones are embedded in the binary ([`Dataset::embedded`]), so that it works from any folder; others are
 //! read with [`Dataset::load_dir`]. Both go through the same checks: hash, counts, labels, finite values.
 //!
-//! [`tensors`] reads tensors that the user brings along.
+//! [`data`] reads data that the user brings along, [`tensors`] bare tensors. [`task_for`] scores a model on samples.
 //!
 //! # Example
 //! ```
 //! let digits = calibench_tasks::Dataset::embedded("digits")?;
 //! assert_eq!(digits.calibration.len(), 200);
-//! assert_eq!(digits.test.batch(0..2).len(), 2 * digits.test.sample_len());
+//! assert_eq!(digits.test.batch(0..2), [digits.test.input().batch(0..2)]);
 //! # Ok::<(), calibench_tasks::DatasetError>(())
 //! ```
 
+pub mod data;
 mod dataset;
 mod error;
 mod meta;
@@ -24,8 +25,8 @@ pub mod tensors;
 pub use dataset::Dataset;
 pub use error::DatasetError;
 pub use meta::{DatasetMeta, Source, Splits};
-pub use samples::Samples;
-pub use task::{Classification, Outcome, Task};
+pub use samples::{Feature, Samples, Targets};
+pub use task::{IGNORED, Outcome, TASK_METRICS, Task, task_for};
 
 /// A dataset that the binary carries.
 #[derive(Debug, Clone, Copy)]

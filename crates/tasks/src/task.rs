@@ -1,25 +1,47 @@
-//! What a model is asked to do with samples.
+//! What a model is asked to do with samples, and how well it did.
 
-use calibench_metrics::{MetricSpec, predictions, spec, top1};
+use calibench_metrics::{
+    Interval, MetricSpec, RESAMPLES, Ranked, Z95, argmax, auc_of_levels, cosine, cross_entropy, in_top, mse,
+    pearson, percentile_bootstrap, psnr_db, spearman_of_levels, spec, wilson,
+};
+use calibench_quant::{QuantError, nearest};
 
-use crate::{DatasetError, Samples};
+use crate::{DatasetError, Samples, Targets};
+
+/// A position whose class is this has no target and adds nothing to cross-entropy, as in PyTorch (`ignore_index`).
+pub const IGNORED: f32 = -100.0;
+
+/// Seed of the bootstrap.
+const SEED: u64 = 0x5a_4d_50_4c;
 
 /// What a model answered on one sample. Kept per sample: paired tests need it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// | metric | `target` | `output` |
+/// |---|---|---|
+/// | `top1` | the class | the predicted class |
+/// | `top5` | the class | the class where it is among the five largest logits, else the predicted class |
+/// | `cross_entropy`, `perplexity` | number of positions that have a class: 1 for classification | their mean loss in nats |
+/// | `auc` | 0 or 1 | the score of class 1 |
+/// | `spearman`, `pearson` | the gold value | the prediction |
+/// | `mse`, `psnr` | none | the sample's mean squared error |
+/// | `fidelity` | none | cosine similarity of the sample's outputs to those of fp32 |
+///
+/// An output is `None` where it is undefined, which includes every sample whose outputs hold a NaN.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
     /// Index of the sample in its split.
     pub sample: usize,
-    /// The right class.
-    pub label: u32,
-    /// The predicted class; `None` when the logits hold a NaN.
-    pub predicted: Option<u32>,
+    /// What is right.
+    pub target: Option<f64>,
+    /// What the model gave, or how far off it was.
+    pub output: Option<f64>,
 }
 
 impl Outcome {
-    /// Whether the prediction is right; no prediction is wrong.
+    /// Whether the output is the target: under `top1` and `top5`, whether the sample counts. No output is wrong.
     #[must_use]
     pub fn correct(&self) -> bool {
-        self.predicted == Some(self.label)
+        self.output.is_some() && self.output == self.target
     }
 }
 
@@ -28,70 +50,325 @@ pub trait Task {
     /// The samples.
     fn samples(&self) -> &Samples;
 
+    /// Outputs of one sample: the classes of a classifier.
+    fn width(&self) -> usize;
+
     /// Name, unit and direction of the score.
     fn metric(&self) -> &'static MetricSpec;
 
-    /// One outcome per sample, from outputs in sample order.
+    /// One outcome per sample, from the outputs `[samples, width]`, row-major, in sample order.
     ///
     /// # Errors
-    /// [`DatasetError::Logits`] when the number of outputs does not fit the samples.
+    /// [`DatasetError::Outputs`] when their number does not fit the samples.
     fn outcomes(&self, outputs: &[f32]) -> Result<Vec<Outcome>, DatasetError>;
 
-    /// The score of these outcomes, in the metric's unit.
-    fn score(&self, outcomes: &[Outcome]) -> f64;
+    /// The score of these outcomes, in the metric's unit; `None` where it is undefined.
+    ///
+    /// A sample without output is wrong where the score counts right ones (`top1`, `top5`); every other score is
+    /// undefined with it, because leaving the sample out would flatter the model.
+    fn score(&self, outcomes: &[Outcome]) -> Option<f64>;
+
+    /// The 95 % interval of [`score`](Self::score); `None` where that is undefined.
+    ///
+    /// Wilson's for `top1` and `top5`. For the others the percentile bootstrap over samples, seeded, so the same
+    /// outcomes give the same interval; `None` also where a resample has no score, as AUC without a positive sample.
+    fn interval(&self, outcomes: &[Outcome]) -> Option<Interval>;
 }
 
-/// One class per sample; outputs are logits `[samples, classes]`, the score is top-1 in 0..1.
-#[derive(Debug, Clone, Copy)]
-pub struct Classification<'d> {
-    /// The samples.
-    pub samples: &'d Samples,
-    /// Number of classes.
-    pub classes: usize,
+/// The metrics that score a task, as in the registry of `calibench-metrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Metric {
+    Top1,
+    Top5,
+    CrossEntropy,
+    Perplexity,
+    Auc,
+    Spearman,
+    Pearson,
+    Mse,
+    Psnr,
+    Fidelity,
 }
 
-impl Task for Classification<'_> {
+/// Ids of the metrics that [`task_for`] knows, in the order in which lists show them.
+pub const TASK_METRICS: &[&str] =
+    &["top1", "top5", "cross_entropy", "perplexity", "auc", "spearman", "pearson", "mse", "psnr", "fidelity"];
+
+impl Metric {
+    /// In the order of [`TASK_METRICS`].
+    const ALL: [Self; TASK_METRICS.len()] = [
+        Self::Top1,
+        Self::Top5,
+        Self::CrossEntropy,
+        Self::Perplexity,
+        Self::Auc,
+        Self::Spearman,
+        Self::Pearson,
+        Self::Mse,
+        Self::Psnr,
+        Self::Fidelity,
+    ];
+
+    /// What targets and outputs it takes, for the error that neither is.
+    fn needs(self) -> &'static str {
+        match self {
+            Self::Top1 => "a class for each sample, below the number of outputs",
+            Self::Top5 => {
+                "a class for each sample, below the number of outputs, of which there are more than five"
+            }
+            Self::CrossEntropy | Self::Perplexity => {
+                "a class for each sample, or one for each position of a sample (-100 for none), below the number of \
+                 outputs for it"
+            }
+            Self::Auc => {
+                "class 0 or 1 for each sample, and one output (the score of class 1) or two (logits)"
+            }
+            Self::Spearman | Self::Pearson => "one target value for each sample, and one output",
+            Self::Mse => "as many target values for each sample as outputs",
+            Self::Psnr => "as many target values for each sample as outputs, not all of them equal",
+            Self::Fidelity => "the outputs of the fp32 model as target values",
+        }
+    }
+
+    /// Whether targets and outputs are what it needs.
+    fn fits(self, targets: &Targets, width: usize) -> bool {
+        match (self, targets) {
+            (Self::Top1 | Self::CrossEntropy | Self::Perplexity, Targets::Classes(labels)) => {
+                width >= 2 && labels.iter().all(|l| (*l as usize) < width)
+            }
+            (Self::Top5, Targets::Classes(labels)) => {
+                width > 5 && labels.iter().all(|l| (*l as usize) < width)
+            }
+            (Self::Auc, Targets::Classes(labels)) => matches!(width, 1 | 2) && labels.iter().all(|l| *l <= 1),
+            (Self::CrossEntropy | Self::Perplexity, Targets::Values { width: positions, data }) => {
+                let classes = width / (*positions).max(1);
+                let is_class = |v: &f32| *v >= 0.0 && v.fract() == 0.0 && (*v as usize) < classes;
+                width.is_multiple_of(*positions)
+                    && classes >= 2
+                    && data.iter().all(|v| *v == IGNORED || is_class(v))
+            }
+            (Self::Spearman | Self::Pearson, Targets::Values { width: 1, .. }) => width == 1,
+            (Self::Mse | Self::Fidelity, Targets::Values { width: values, .. }) => *values == width,
+            (Self::Psnr, Targets::Values { width: values, data }) => *values == width && range(data) > 0.0,
+            _ => false,
+        }
+    }
+}
+
+/// Greatest less least value; 0 of none.
+fn range(values: &[f32]) -> f64 {
+    let fold = |start, pick: fn(f32, f32) -> f32| f64::from(values.iter().copied().fold(start, pick));
+    (fold(f32::NEG_INFINITY, f32::max) - fold(f32::INFINITY, f32::min)).max(0.0)
+}
+
+/// The task of scoring `width` outputs a sample by a metric of [`TASK_METRICS`].
+///
+/// - Classes of the samples: `top1`, `top5`, `cross_entropy`, `perplexity`, `auc`.
+/// - A class for each of several positions, as of a language model: target values that are whole numbers, or
+///   [`IGNORED`]; outputs are logits `[positions, classes]`. `cross_entropy`, `perplexity`.
+/// - One value a sample and one output: `spearman`, `pearson`.
+/// - As many values as outputs: `mse`; `psnr`, whose peak is the range of all targets (greatest less least).
+/// - `fidelity` needs no labels: its target values are the outputs of the fp32 model, set before the task is made.
+///   Where both sides of a sample are zero its cosine is 1; where one is, 0.
+///
+/// # Errors
+/// [`DatasetError::Unknown`] with the nearest name; [`DatasetError::Metric`] that says what the metric needs.
+pub fn task_for<'d>(
+    samples: &'d Samples,
+    metric: &str,
+    width: usize,
+) -> Result<Box<dyn Task + 'd>, DatasetError> {
+    let Some(place) = TASK_METRICS.iter().position(|id| *id == metric) else {
+        return Err(unknown_metric(metric).into());
+    };
+    let metric = Metric::ALL[place];
+    if !metric.fits(&samples.targets, width) {
+        return Err(DatasetError::Metric {
+            metric: TASK_METRICS[place],
+            needs: metric.needs(),
+            targets: samples.targets.kind(),
+            outputs: width,
+        });
+    }
+    let peak = match &samples.targets {
+        Targets::Values { data, .. } if metric == Metric::Psnr => range(data),
+        _ => 0.0,
+    };
+    Ok(Box::new(Scored { samples, metric, width, peak }))
+}
+
+/// The error for a metric that scores no task, with the nearest that does.
+pub(crate) fn unknown_metric(name: &str) -> QuantError {
+    QuantError::Unknown {
+        what: "task metric",
+        name: name.to_owned(),
+        suggestion: nearest(name, TASK_METRICS.iter().copied()).map(str::to_owned),
+        known: TASK_METRICS.join(", "),
+    }
+}
+
+/// Samples, and targets that fit the metric.
+struct Scored<'d> {
+    samples: &'d Samples,
+    metric: Metric,
+    width: usize,
+    /// Of PSNR.
+    peak: f64,
+}
+
+/// A score, and its interval where that was asked for.
+type Measured = (Option<f64>, Option<Interval>);
+
+impl Scored<'_> {
+    /// Target and output of a sample.
+    fn compare(&self, sample: usize, row: &[f32]) -> (Option<f64>, Option<f64>) {
+        match &self.samples.targets {
+            Targets::None => (None, None),
+            Targets::Classes(labels) => self.compare_class(labels[sample], row),
+            Targets::Values { width, data } => {
+                self.compare_values(&data[sample * width..(sample + 1) * width], row)
+            }
+        }
+    }
+
+    fn compare_class(&self, label: u32, row: &[f32]) -> (Option<f64>, Option<f64>) {
+        let class = Some(f64::from(label));
+        match self.metric {
+            Metric::Top5 => match in_top(row, label, 5) {
+                Some(true) => (class, class),
+                _ => (class, argmax(row).map(f64::from)),
+            },
+            Metric::CrossEntropy | Metric::Perplexity => (Some(1.0), cross_entropy(row, label as usize)),
+            Metric::Auc => {
+                let score = match row {
+                    // Increases with the probability of class 1.
+                    [zero, one] => f64::from(*one) - f64::from(*zero),
+                    _ => f64::from(row[0]),
+                };
+                (class, Some(score).filter(|s| !s.is_nan()))
+            }
+            _ => (class, argmax(row).map(f64::from)),
+        }
+    }
+
+    fn compare_values(&self, targets: &[f32], row: &[f32]) -> (Option<f64>, Option<f64>) {
+        match self.metric {
+            Metric::CrossEntropy | Metric::Perplexity => {
+                let logits = row.chunks_exact(self.width / targets.len());
+                let scored = targets.iter().zip(logits).filter(|(class, _)| **class != IGNORED);
+                let losses: Option<Vec<f64>> =
+                    scored.map(|(class, logits)| cross_entropy(logits, *class as usize)).collect();
+                let count = targets.iter().filter(|class| **class != IGNORED).count();
+                let mean = losses.map(|l| l.iter().sum::<f64>() / (count as f64).max(1.0));
+                (Some(count as f64), mean)
+            }
+            Metric::Spearman | Metric::Pearson => {
+                (Some(f64::from(targets[0])), Some(f64::from(row[0])).filter(|v| !v.is_nan()))
+            }
+            Metric::Fidelity => (None, similarity(targets, row)),
+            _ => (None, mse(targets, row)),
+        }
+    }
+
+    /// The score, with its interval where `interval` asks for it.
+    fn measure(&self, outcomes: &[Outcome], interval: bool) -> Measured {
+        if matches!(self.metric, Metric::Top1 | Metric::Top5) {
+            if outcomes.is_empty() {
+                return (None, None);
+            }
+            let right = outcomes.iter().filter(|o| o.correct()).count();
+            let share = right as f64 / outcomes.len() as f64;
+            return (Some(share), Some(wilson(right as u32, outcomes.len() as u32, Z95)));
+        }
+        let pairs: Option<Vec<(f64, f64)>> =
+            outcomes.iter().map(|o| Some((o.target.unwrap_or(1.0), o.output?))).collect();
+        let Some(pairs) = pairs else { return (None, None) };
+        let (targets, outputs): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+        match self.metric {
+            Metric::Spearman => {
+                let (Some(x), Some(y)) = (Ranked::of(&targets), Ranked::of(&outputs)) else {
+                    return (None, None);
+                };
+                let levels: Vec<_> = x.levels.into_iter().zip(y.levels).collect();
+                resampled(&levels, interval, |levels| spearman_of_levels(levels, x.distinct, y.distinct))
+            }
+            Metric::Auc => {
+                let Some(scores) = Ranked::of(&outputs) else { return (None, None) };
+                let levels: Vec<_> =
+                    scores.levels.into_iter().zip(targets.iter().map(|t| *t > 0.0)).collect();
+                resampled(&levels, interval, |levels| auc_of_levels(levels, scores.distinct))
+            }
+            Metric::Pearson => resampled(&pairs, interval, |pairs| {
+                let (x, y): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+                pearson(&x, &y)
+            }),
+            Metric::Perplexity => resampled(&pairs, interval, |pairs| mean(pairs).map(f64::exp)),
+            Metric::Psnr => resampled(&pairs, interval, |pairs| psnr_db(mean(pairs)?, self.peak)),
+            _ => resampled(&pairs, interval, mean),
+        }
+    }
+}
+
+/// Cosine similarity, defined for zeros: equal are alike, and one alone is like nothing.
+fn similarity(reference: &[f32], row: &[f32]) -> Option<f64> {
+    let zero = |values: &[f32]| values.iter().all(|v| *v == 0.0);
+    match (zero(reference), zero(row)) {
+        (true, true) => Some(1.0),
+        (true, false) | (false, true) if row.iter().chain(reference).all(|v| v.is_finite()) => Some(0.0),
+        _ => cosine(reference, row),
+    }
+}
+
+/// Mean of the values of (weight, value) pairs; `None` without weight.
+fn mean(pairs: &[(f64, f64)]) -> Option<f64> {
+    let weight: f64 = pairs.iter().map(|p| p.0).sum();
+    (weight > 0.0).then(|| pairs.iter().map(|p| p.0 * p.1).sum::<f64>() / weight)
+}
+
+/// A statistic that is finite, and its bootstrap interval where `interval` asks for it.
+fn resampled<T: Clone>(blocks: &[T], interval: bool, statistic: impl Fn(&[T]) -> Option<f64>) -> Measured {
+    let score = statistic(blocks).filter(|s| s.is_finite());
+    let bootstrap = || {
+        percentile_bootstrap(blocks, RESAMPLES, 0.95, SEED, |blocks| statistic(blocks).unwrap_or(f64::NAN))
+    };
+    (score, score.filter(|_| interval).and_then(|_| bootstrap()))
+}
+
+impl Task for Scored<'_> {
     fn samples(&self) -> &Samples {
         self.samples
     }
 
+    fn width(&self) -> usize {
+        self.width
+    }
+
     fn metric(&self) -> &'static MetricSpec {
-        spec::find("top1").expect("the metrics crate lists top1")
+        spec::find(TASK_METRICS[self.metric as usize]).expect("the metrics crate lists every task metric")
     }
 
-    fn outcomes(&self, logits: &[f32]) -> Result<Vec<Outcome>, DatasetError> {
-        let (samples, classes) = (self.samples.len(), self.classes);
-        let expected = samples * classes;
-        if logits.len() != expected {
-            return Err(DatasetError::Logits { samples, classes, expected, got: logits.len() });
+    fn outcomes(&self, outputs: &[f32]) -> Result<Vec<Outcome>, DatasetError> {
+        let (samples, width) = (self.samples.len(), self.width);
+        let expected = samples * width;
+        if outputs.len() != expected {
+            return Err(DatasetError::Outputs { samples, width, expected, got: outputs.len() });
         }
-        let predicted = predictions(logits, classes);
-        let labelled = self.samples.labels.iter().zip(predicted).enumerate();
-        Ok(labelled.map(|(sample, (&label, predicted))| Outcome { sample, label, predicted }).collect())
+        let outcome = |(sample, row)| {
+            let (target, output) = self.compare(sample, row);
+            Outcome { sample, target, output }
+        };
+        Ok(outputs.chunks_exact(width).enumerate().map(outcome).collect())
     }
 
-    fn score(&self, outcomes: &[Outcome]) -> f64 {
-        let predicted: Vec<_> = outcomes.iter().map(|o| o.predicted).collect();
-        let labels: Vec<_> = outcomes.iter().map(|o| o.label).collect();
-        top1(&predicted, &labels)
+    fn score(&self, outcomes: &[Outcome]) -> Option<f64> {
+        self.measure(outcomes, false).0
+    }
+
+    fn interval(&self, outcomes: &[Outcome]) -> Option<Interval> {
+        self.measure(outcomes, true).1
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_nan_is_no_prediction_and_a_wrong_number_of_logits_is_refused() {
-        let samples = Samples { shape: vec![1], features: vec![0.0; 3], labels: vec![1, 0, 1] };
-        let task = Classification { samples: &samples, classes: 2 };
-        let outcomes = task.outcomes(&[0.0, 1.0, 0.0, 1.0, f32::NAN, 1.0]).unwrap();
-        assert_eq!(outcomes[0], Outcome { sample: 0, label: 1, predicted: Some(1) });
-        assert_eq!(outcomes.iter().map(Outcome::correct).collect::<Vec<_>>(), [true, false, false]);
-        assert_eq!(outcomes[2].predicted, None);
-        assert!((task.score(&outcomes) - 1.0 / 3.0).abs() < 1e-12);
-        assert_eq!(task.metric().id, "top1");
-        let error = task.outcomes(&[0.0; 5]).unwrap_err().to_string();
-        assert_eq!(error, "3 samples of 2 classes need 6 logits, got 5");
-    }
-}
+#[path = "task_tests.rs"]
+mod tests;

@@ -39,8 +39,8 @@ pub fn kl_divergence(reference_logits: &[f32], candidate_logits: &[f32], classes
     Some(total / rows as f64)
 }
 
-/// `ln Σ exp(x)` of one row of finite logits.
-fn log_sum_exp(row: &[f32]) -> f64 {
+/// `ln Σ exp(x)` of one row of logits whose greatest is finite.
+pub(crate) fn log_sum_exp(row: &[f32]) -> f64 {
     let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let max = f64::from(max);
     max + row.iter().map(|&x| (f64::from(x) - max).exp()).sum::<f64>().ln()

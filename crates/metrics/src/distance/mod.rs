@@ -29,6 +29,7 @@ pub use density::Density;
 pub use distances::Distances;
 pub use divergence::{DIVERGENCE_BINS, Divergence, KL_SKEW};
 pub use logits::kl_divergence;
+pub(crate) use logits::log_sum_exp;
 pub use pointwise::{Pointwise, SQNR_CAP_DB, cosine, max_abs_error, mse, sqnr_db};
 pub use quantized::QuantizedDensity;
 pub use quantizer::UniformQuantizer;

@@ -80,9 +80,9 @@ impl fmt::Display for Dtype {
 
 /// Values as f32, and how many finite ones became infinite.
 #[derive(Debug, Default)]
-pub(super) struct Values {
-    pub(super) values: Vec<f32>,
-    pub(super) overflowed: usize,
+pub(crate) struct Values {
+    pub(crate) values: Vec<f32>,
+    pub(crate) overflowed: usize,
 }
 
 /// Room for `count` values, or an error instead of an abort.
@@ -95,7 +95,7 @@ pub(super) fn allocate(count: usize) -> io::Result<Vec<f32>> {
 /// Reads `count` elements. Beside the values it holds 64 KiB.
 ///
 /// The caller has checked that `source` can hold that many, because all values are allocated at once.
-pub(super) fn read_values(
+pub(crate) fn read_values(
     source: &mut dyn Read,
     dtype: &Dtype,
     big_endian: bool,

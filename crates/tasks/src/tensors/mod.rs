@@ -43,7 +43,10 @@ pub use dtype::Dtype;
 pub use error::TensorError;
 pub use write::{write_npy, write_safetensors};
 
-use dtype::{Values, read_values};
+pub(crate) use dtype::read_values;
+pub(crate) use npz::DEFLATE_RATIO;
+
+use dtype::Values;
 use error::Fault;
 
 /// Most values of one tensor: 1 GiB as f32.

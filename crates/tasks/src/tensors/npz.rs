@@ -11,7 +11,7 @@ use super::error::Fault;
 use super::{Entry, TensorInfo, npy};
 
 /// Deflate cannot expand a byte to more than this many.
-const DEFLATE_RATIO: u64 = 1032;
+pub(crate) const DEFLATE_RATIO: u64 = 1032;
 
 pub(super) type Archive = ZipArchive<BufReader<File>>;
 
