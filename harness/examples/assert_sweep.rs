@@ -14,7 +14,8 @@ fn main() -> Result<()> {
     ensure!(!tables.rows.is_empty(), "no row");
     for row in &tables.rows {
         ensure!(row.status == "ok", "{} failed: {:?}", row.cell, row.failure);
-        let top1 = row.top1.context("no accuracy")?;
+        ensure!(row.metric == "top1", "{}: metric {}", row.cell, row.metric);
+        let top1 = row.score.context("no score")?;
         ensure!(row.weight_bytes > 0 && row.peak_activation_bytes > 0, "{}: no memory figures", row.cell);
         ensure!(
             tables.latency.iter().any(|l| l.cell == row.cell && l.ratio.is_finite() && l.p50_us > 0.0),
@@ -22,7 +23,7 @@ fn main() -> Result<()> {
             row.cell
         );
         let outcomes = tables.outcomes.iter().filter(|o| o.cell == row.cell);
-        let right = outcomes.clone().filter(|o| o.predicted == Some(o.label)).count();
+        let right = outcomes.clone().filter(|o| o.target.is_some() && o.output == o.target).count();
         ensure!(outcomes.count() == row.samples as usize, "{}: outcomes are missing", row.cell);
         let recount = right as f64 / f64::from(row.samples);
         ensure!((recount - top1).abs() < 1e-12, "{}: top-1 {top1} but outcomes say {recount}", row.cell);
@@ -55,7 +56,7 @@ fn check_int8(row: &Row, rows: &[Row]) -> Result<()> {
     );
     let twin = rows.iter().find(|r| r.dtype == "fp32" && r.model == row.model && r.seed == row.seed);
     if let Some(twin) = twin {
-        let drop = twin.top1.unwrap_or(0.0) - row.top1.unwrap_or(0.0);
+        let drop = twin.score.unwrap_or(0.0) - row.score.unwrap_or(0.0);
         ensure!(drop <= 0.03, "{}: loses {drop} of top-1", row.cell);
         ensure!(row.weight_bytes < twin.weight_bytes, "{}: weights are not smaller", row.cell);
     }

@@ -10,7 +10,7 @@ use calibench_engine::interpret::{FakeQuantTap, Interpreter};
 use calibench_engine::{EngineError, QuantSpec};
 use calibench_graph::{Graph, Node, Op, ValueId, placement};
 use calibench_kernels::Kernels;
-use calibench_metrics::{agreement, cosine, kl_divergence, max_abs_error, sqnr_db};
+use calibench_metrics::{agreement, cosine, kl_divergence, max_abs_error, predictions, sqnr_db};
 use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
 use calibench_store::{CellRecord, LatencyRow, OutcomeRow, Row, RunFolder};
 use calibench_tasks::{Dataset, Feature, Outcome, Samples, Task, task_for};
@@ -29,15 +29,16 @@ struct Ready {
     solve_seconds: Option<f64>,
 }
 
-/// Logits over the whole test split, row-major, and what they say of each sample.
+/// Outputs over the whole test split, row-major, and what they say of each sample.
 struct Evaluation {
-    logits: Vec<f32>,
+    outputs: Vec<f32>,
     outcomes: Vec<Outcome>,
 }
 
 impl Evaluation {
-    fn predictions(&self) -> Vec<Option<u32>> {
-        self.outcomes.iter().map(|o| o.output.map(|class| class as u32)).collect()
+    /// Share of samples for which both predict the same class.
+    fn agreement(&self, other: &Self, classes: usize) -> f64 {
+        agreement(&predictions(&self.outputs, classes), &predictions(&other.outputs, classes))
     }
 }
 
@@ -102,16 +103,16 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
         calibration_seconds: ready.calibration_seconds,
         solve_seconds: ready.solve_seconds,
         load_seconds: Some(load_seconds),
-        ..keys(cell, &dataset.meta.id)
+        ..keys(cell, &dataset.meta.id, task.metric().id)
     };
     score(&mut row, &*task, &result, &twin, simulated.as_ref());
     let outcomes = result.outcomes.iter().map(|o| outcome_row(&id, o)).collect();
     Ok(CellRecord { row, latency, outcomes, sites: site_rows })
 }
 
-/// A row with nothing but its keys: the cell's place on the axes.
+/// A row with nothing but its keys, the cell's place on the axes, and what it is scored by.
 #[must_use]
-pub fn keys(cell: &Cell, dataset: &str) -> Row {
+pub fn keys(cell: &Cell, dataset: &str, metric: &str) -> Row {
     Row {
         cell: cell.id(),
         model: cell.model.clone(),
@@ -125,6 +126,7 @@ pub fn keys(cell: &Cell, dataset: &str) -> Row {
         threads: cell.threads as u32,
         seed: cell.seed,
         status: "ok".to_owned(),
+        metric: metric.to_owned(),
         ..Row::default()
     }
 }
@@ -188,13 +190,13 @@ fn evaluation(
     mut run: impl FnMut(usize, &[&[f32]]) -> Result<Vec<f32>, EngineError>,
 ) -> Result<Evaluation> {
     let samples = task.samples();
-    let mut logits = Vec::new();
+    let mut outputs = Vec::new();
     for first in (0..samples.len()).step_by(batch) {
         let count = batch.min(samples.len() - first);
-        logits.extend(run(count, &samples.batch(first..first + count))?);
+        outputs.extend(run(count, &samples.batch(first..first + count))?);
     }
-    let outcomes = task.outcomes(&logits)?;
-    Ok(Evaluation { logits, outcomes })
+    let outcomes = task.outcomes(&outputs)?;
+    Ok(Evaluation { outputs, outcomes })
 }
 
 /// The same parameters under fake quantization.
@@ -204,7 +206,8 @@ fn simulate(ready: &Ready, task: &dyn Task, measure: &Measure) -> Result<Evaluat
     evaluation(task, measure.evaluation_batch, |batch, input| interpreter.run_slice(batch, input, &mut tap))
 }
 
-/// Fills in accuracy, fidelity to fp32, and integer against fake-quant.
+/// Fills in the score, fidelity to fp32, and integer against fake-quant. What compares predicted classes stays empty
+/// where outputs are not class scores.
 fn score(
     row: &mut Row,
     task: &dyn Task,
@@ -212,27 +215,32 @@ fn score(
     twin: &Evaluation,
     simulated: Option<&Evaluation>,
 ) {
+    let classes = classes(task);
+    row.score = task.score(&result.outcomes);
     let interval = task.interval(&result.outcomes);
-    row.top1 = task.score(&result.outcomes);
-    (row.top1_low, row.top1_high) = (interval.map(|i| i.low), interval.map(|i| i.high));
-    row.agreement_fp32 = Some(agreement(&result.predictions(), &twin.predictions()));
-    row.cosine_fp32 = cosine(&twin.logits, &result.logits);
-    row.sqnr_db = sqnr_db(&twin.logits, &result.logits);
-    row.kl_fp32 = kl_divergence(&twin.logits, &result.logits, task.width());
+    (row.score_low, row.score_high) = (interval.map(|i| i.low), interval.map(|i| i.high));
+    row.agreement_fp32 = classes.map(|classes| result.agreement(twin, classes));
+    row.cosine_fp32 = cosine(&twin.outputs, &result.outputs);
+    row.sqnr_db = sqnr_db(&twin.outputs, &result.outputs);
+    row.kl_fp32 = classes.and_then(|classes| kl_divergence(&twin.outputs, &result.outputs, classes));
     if let Some(simulated) = simulated {
-        row.top1_fake_quant = task.score(&simulated.outcomes);
-        let same = agreement(&result.predictions(), &simulated.predictions());
-        row.integer_vs_fake_disagreement = Some(1.0 - same);
-        row.integer_vs_fake_max_abs = max_abs_error(&simulated.logits, &result.logits);
+        row.score_fake_quant = task.score(&simulated.outcomes);
+        row.integer_vs_fake_disagreement = classes.map(|classes| 1.0 - result.agreement(simulated, classes));
+        row.integer_vs_fake_max_abs = max_abs_error(&simulated.outputs, &result.outputs);
     }
+}
+
+/// Number of classes where outputs are class scores: where every sample has a label and several outputs.
+fn classes(task: &dyn Task) -> Option<usize> {
+    task.samples().labels().map(|_| task.width()).filter(|width| *width > 1)
 }
 
 fn outcome_row(cell: &str, outcome: &Outcome) -> OutcomeRow {
     OutcomeRow {
         cell: cell.to_owned(),
         sample: outcome.sample as u32,
-        label: outcome.target.unwrap_or_default() as u32,
-        predicted: outcome.output.map(|class| class as u32),
+        target: outcome.target,
+        output: outcome.output,
     }
 }
 

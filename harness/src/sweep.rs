@@ -208,7 +208,8 @@ fn record(manifest: &mut Manifest, key: &str, seed: u64, dataset: &Dataset, trai
     let info = ModelInfo {
         hash: trained.hash.clone(),
         parameters: trained.parameters as u64,
-        fp32_top1: Some(trained.test_top1),
+        metric: dataset.meta.metric.clone(),
+        fp32_score: Some(trained.test_top1),
         seed,
         trained_seconds: trained.seconds.or(known.and_then(|known| known.trained_seconds)),
     };
@@ -244,7 +245,7 @@ fn run_cells(folder: &RunFolder, plan: &Plan) -> Result<()> {
 
 fn failed(planned: &Cell, plan: &Plan, reason: String) -> Result<CellRecord> {
     let dataset = prepare::dataset(&planned.model, plan.dataset_dir.as_deref())?;
-    let mut row = cell::keys(planned, &dataset.meta.id);
+    let mut row = cell::keys(planned, &dataset.meta.id, &dataset.meta.metric);
     row.status = "failed".to_owned();
     row.failure = Some(reason);
     Ok(CellRecord { row, latency: Vec::new(), outcomes: Vec::new(), sites: Vec::new() })

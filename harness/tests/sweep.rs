@@ -45,10 +45,11 @@ fn a_sweep_writes_every_measurement_and_the_report() {
         assert_eq!(tables.latency.iter().filter(|l| l.cell == row.cell).count(), 2, "{}", row.cell);
         assert_eq!(tables.outcomes.iter().filter(|o| o.cell == row.cell).count(), row.samples as usize);
         assert!(row.peak_resident_bytes.is_none_or(|b| b > 1 << 20), "{:?}", row.peak_resident_bytes);
-        let top1 = row.top1.unwrap();
-        assert!(row.top1_low.unwrap() < top1 && top1 < row.top1_high.unwrap());
+        assert_eq!(row.metric, "top1");
+        let score = row.score.unwrap();
+        assert!(row.score_low.unwrap() < score && score < row.score_high.unwrap());
         let integer = row.dtype == "int8";
-        assert_eq!(row.top1_fake_quant.is_some(), integer);
+        assert_eq!(row.score_fake_quant.is_some(), integer);
         assert_eq!(row.integer_vs_fake_disagreement.is_some(), integer);
         assert_eq!(tables.sites.iter().any(|s| s.cell == row.cell), integer);
         assert_eq!(row.calibration_samples > 0, row.timing == "static");
@@ -182,7 +183,9 @@ fn ctrl_c_keeps_what_was_measured_and_says_how_to_go_on() {
     let dir = scratch("interrupt");
     let out = dir.join("run");
     let child = start(&out);
-    wait_for(|| std::fs::read_dir(out.join("cells")).ok()?.next()?.ok());
+    // A record has its name only once it is whole.
+    let whole = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|e| e == "json");
+    wait_for(|| std::fs::read_dir(out.join("cells")).ok()?.flatten().find(whole));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));

@@ -1,4 +1,4 @@
-//! The registry of metrics: what each measured column is, its unit, and which direction is better.
+//! The registry of metrics: what each score and each measured column is, its unit, and which direction is better.
 
 /// Which direction of a metric is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,10 +11,11 @@ pub enum Direction {
     Neither,
 }
 
-/// One measured column of the result tables.
+/// One metric that a task scores outputs by, named in the column `metric` beside `score`; or one measured column of
+/// the result tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricSpec {
-    /// The column's name in the tables; unique.
+    /// The value of `metric`, or the column's name; unique.
     pub id: &'static str,
     /// What a heading shows.
     pub name: &'static str,
@@ -42,15 +43,6 @@ use Direction::{Higher, Lower, Neither};
 pub const ALL: &[MetricSpec] = &[
     spec("samples", "samples", "count", Neither, "Test samples evaluated."),
     spec("top1", "top-1", "share", Higher, "Share of test samples whose prediction equals the label."),
-    spec("top1_low", "top-1 low", "share", Higher, "Lower end of the 95 % Wilson interval of top-1."),
-    spec("top1_high", "top-1 high", "share", Higher, "Upper end of the 95 % Wilson interval of top-1."),
-    spec(
-        "top1_fake_quant",
-        "top-1 fake-quant",
-        "share",
-        Higher,
-        "Top-1 of the same quantized graph executed as fake-quant in float.",
-    ),
     spec(
         "agreement_fp32",
         "agreement with fp32",
@@ -58,7 +50,7 @@ pub const ALL: &[MetricSpec] = &[
         Higher,
         "Share of test samples on which the cell predicts the class that the fp32 model predicts.",
     ),
-    spec("cosine_fp32", "cosine", "1", Higher, "Cosine similarity of all logits to the fp32 logits."),
+    spec("cosine_fp32", "cosine", "1", Higher, "Cosine similarity of all outputs to the fp32 outputs."),
     spec("sqnr_db", "SQNR", "dB", Higher, "Signal-to-quantization-noise ratio against fp32, at most 200 dB."),
     spec("kl_fp32", "KL", "nats", Lower, "Mean KL divergence from the fp32 softmax to the cell's softmax."),
     spec(
@@ -71,9 +63,9 @@ pub const ALL: &[MetricSpec] = &[
     spec(
         "integer_vs_fake_max_abs",
         "integer − fake-quant",
-        "logit",
+        "output",
         Lower,
-        "Largest absolute logit difference between integer and fake-quant execution.",
+        "Largest absolute difference of an output between integer and fake-quant execution.",
     ),
     spec("weight_bytes", "weights", "bytes", Lower, "Bytes of all weights as stored for execution."),
     spec(
@@ -188,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn every_metric_is_a_documented_column() {
+    fn every_metric_is_documented() {
         let schema = include_str!("../../../reports/schema.md");
         for metric in ALL {
             assert!(schema.contains(&format!("| `{}` |", metric.id)), "{} is not in schema.md", metric.id);

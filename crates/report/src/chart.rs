@@ -206,7 +206,8 @@ pub(crate) fn padded(values: impl Iterator<Item = f64>, share: f64) -> Option<Ra
     if low > high {
         return None;
     }
-    let pad = ((high - low) * share).max(low.abs().max(1.0) * 1e-3);
+    let least = low.abs().max(high.abs()) * 1e-3;
+    let pad = ((high - low) * share).max(if least > 0.0 { least } else { 1e-3 });
     Some(low - pad..high + pad)
 }
 

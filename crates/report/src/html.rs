@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::html_tables;
-use crate::recommend::{Choice, Recommendation};
+use crate::markdown::percent_of_fp32;
+use crate::recommend::{Choice, DEFAULT_MAX_DROP, Recommendation};
+use crate::score::{Metric, allowed};
 use crate::text::{self, escape};
 use crate::write::{Plot, PlotKind, Report};
 
@@ -25,7 +27,7 @@ pub(crate) fn page(report: &Report<'_>) -> String {
     recommendations(&mut out, report);
     for (i, view) in report.views.iter().enumerate() {
         let _ = writeln!(out, "<section id=\"model-{i}\">\n<h2>{}</h2>", escape(view.name));
-        for kind in [PlotKind::AccuracyLatency, PlotKind::AccuracyCalibrators, PlotKind::SiteSqnr] {
+        for kind in [PlotKind::ScoreLatency, PlotKind::ScoreCalibrators, PlotKind::SiteSqnr] {
             for plot in report.plots.iter().filter(|p| p.model == view.name && p.kind == kind) {
                 figure(&mut out, plot);
             }
@@ -81,19 +83,23 @@ fn recommendations(out: &mut String, report: &Report<'_>) {
         out.push_str("<p>No cell has finished.</p>\n");
     }
     out.push_str("<div class=\"cards\">\n");
-    for recommendation in &report.recommendations {
-        card(out, recommendation);
+    for (recommendation, view) in report.recommendations.iter().zip(&report.views) {
+        card(out, recommendation, view.metric);
     }
-    out.push_str(
-        "</div>\n<p class=\"note\">A configuration is recommended if its top-1 is at most 1.0 point below \
-         that of fp32 (same seed) and its 95 % latency interval lies entirely below fp32’s, measured \
-         interleaved with it. The fastest of those decides dtype and timing; of the cells of that kind that are \
-         as fast within the noise, the one is taken whose logits are closest to fp32’s. Noise is how far cells differ that run the same code. The winner is picked \
-         among many noisy estimates, so its advantage is optimistic.</p>\n</section>\n",
+    let allowed = allowed(report.views.iter().map(|v| v.metric), DEFAULT_MAX_DROP);
+    let _ = writeln!(
+        out,
+        "</div>\n<p class=\"note\">A configuration is recommended if {} (same seed) and its 95 % latency interval \
+         lies entirely below fp32’s, measured interleaved with it.{} The fastest of those decides dtype and timing; \
+         of the cells of that kind that are as fast within the noise, the one is taken whose outputs are closest to \
+         fp32’s. Noise is how far cells differ that run the same code. The winner is picked among many noisy \
+         estimates, so its advantage is optimistic.</p>\n</section>",
+        escape(&allowed),
+        percent_of_fp32(report)
     );
 }
 
-fn card(out: &mut String, r: &Recommendation) {
+fn card(out: &mut String, r: &Recommendation, metric: Metric) {
     let (class, verdict) = match r.choice {
         Choice::Faster => ("faster", r.configuration.as_deref().unwrap_or_default()),
         Choice::Smaller => ("smaller", r.configuration.as_deref().unwrap_or_default()),
@@ -112,7 +118,8 @@ fn card(out: &mut String, r: &Recommendation) {
             let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(&value));
         };
         fact("latency", text::or_missing(r.ratio.map(|(ratio, _, _)| ratio), text::ratio));
-        fact("top-1, points", text::or_missing(r.drop_points, |d| text::points(-d / 100.0)));
+        let change = text::or_missing(r.drop, |d| metric.show_change(d));
+        fact(&format!("{}, {}", metric.name(), metric.drop_unit()), change);
         fact("weights", text::or_missing(r.weight_ratio, text::ratio));
         out.push_str("</dl>");
     }

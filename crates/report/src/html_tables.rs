@@ -4,13 +4,20 @@ use std::fmt::Write as _;
 
 use calibench_store::{LatencyRow, Row};
 
-use crate::markdown::{accuracy, facts, latency};
+use crate::markdown::{cosine, facts, latency};
+use crate::score::Metric;
 use crate::select::{ModelView, is_ok, reason};
 use crate::text::{self, MISSING, escape};
 use crate::write::Report;
 
 /// A column: its heading, what it means, and a cell's text.
-type Column<'a> = (&'static str, &'static str, Box<dyn Fn(&ModelView<'_>, &Row) -> String + 'a>);
+type Column<'a> = (&'a str, &'a str, Box<dyn Fn(&ModelView<'_>, &Row) -> String + 'a>);
+
+/// The metric of all models, where they have one in common.
+fn common_metric(report: &Report<'_>) -> Option<Metric> {
+    let first = report.views.first()?.metric;
+    report.views.iter().all(|view| view.metric == first).then_some(first)
+}
 
 /// All cells in three tables: result, fidelity and cost, latency.
 pub(crate) fn cells(out: &mut String, report: &Report<'_>) {
@@ -24,7 +31,7 @@ pub(crate) fn cells(out: &mut String, report: &Report<'_>) {
             text::count_of(failed, "cell")
         );
     }
-    details(out, "Accuracy, latency and memory of every cell", true, |out| {
+    details(out, "Score, latency and memory of every cell", true, |out| {
         row_table(out, report, &result_columns(report));
     });
     details(out, "Fidelity to fp32, integer against fake-quant, cost", false, |out| {
@@ -44,6 +51,7 @@ fn details(out: &mut String, summary: &str, open: bool, body: impl FnOnce(&mut S
 }
 
 fn result_columns<'a>(report: &'a Report<'_>) -> Vec<Column<'a>> {
+    let metric = common_metric(report);
     vec![
         (
             "configuration",
@@ -51,11 +59,19 @@ fn result_columns<'a>(report: &'a Report<'_>) -> Vec<Column<'a>> {
             Box::new(|_, r| report.names.name(r)),
         ),
         (
-            "top-1",
-            "share of test samples classified correctly, with its 95 % Wilson interval",
-            Box::new(|_, r| accuracy(r)),
+            metric.map_or("score", Metric::name),
+            metric.map_or("score on the test samples, with its 95 % interval", Metric::summary),
+            Box::new(move |v, r| {
+                let score = v.metric.with_interval(r);
+                // Where models differ in their metric, every score says which it is.
+                if metric.is_some() { score } else { format!("{} {score}", v.metric.name()) }
+            }),
         ),
-        ("drop", "fp32 top-1 minus this cell's, percentage points", Box::new(drop)),
+        (
+            "drop",
+            "how much worse than fp32's the score is: points of a percentage, else percent of the fp32 score",
+            Box::new(drop),
+        ),
         (
             "latency",
             "median over that of fp32, interleaved, smallest batch, with its 95 % interval",
@@ -96,14 +112,10 @@ fn fidelity_columns<'a>(report: &'a Report<'_>) -> Vec<Column<'a>> {
             "share of samples with the class that fp32 predicts",
             Box::new(|_, r| text::or_missing(r.agreement_fp32, text::percent)),
         ),
-        (
-            "cosine",
-            "cosine similarity of the logits to those of fp32",
-            Box::new(|_, r| text::or_missing(r.cosine_fp32, |v| format!("{v:.5}"))),
-        ),
+        ("cosine", "cosine similarity of the outputs to those of fp32", Box::new(|_, r| cosine(r))),
         (
             "SQNR",
-            "signal to quantization noise of the logits, dB",
+            "signal to quantization noise of the outputs, dB",
             Box::new(|_, r| text::or_missing(r.sqnr_db, |v| format!("{v:.1} dB"))),
         ),
         (
@@ -112,9 +124,9 @@ fn fidelity_columns<'a>(report: &'a Report<'_>) -> Vec<Column<'a>> {
             Box::new(|_, r| text::or_missing(r.kl_fp32, |v| text::significant(v, 3))),
         ),
         (
-            "fake-quant top-1",
-            "top-1 of the fake-quant execution",
-            Box::new(|_, r| text::or_missing(r.top1_fake_quant, text::percent)),
+            "fake-quant",
+            "score of the fake-quant execution",
+            Box::new(|v, r| text::or_missing(r.score_fake_quant, |score| v.metric.show(score))),
         ),
         (
             "int ≠ fake",
@@ -123,7 +135,7 @@ fn fidelity_columns<'a>(report: &'a Report<'_>) -> Vec<Column<'a>> {
         ),
         (
             "max |int − fake|",
-            "largest absolute difference of logits",
+            "largest absolute difference of outputs",
             Box::new(|_, r| text::or_missing(r.integer_vs_fake_max_abs, |v| text::significant(v, 3))),
         ),
         ("calibration", "samples and seconds of the calibration pass", Box::new(|_, r| calibration(r))),
@@ -142,7 +154,9 @@ fn fidelity_columns<'a>(report: &'a Report<'_>) -> Vec<Column<'a>> {
 }
 
 fn drop(view: &ModelView<'_>, row: &Row) -> String {
-    view.drop(row).map_or(MISSING.to_owned(), |d| text::points(d).replace('+', ""))
+    let drop = view.drop(row);
+    let shown = view.metric.show_drop(drop);
+    if drop.is_none() { shown } else { format!("{shown} {}", view.metric.drop_mark()) }
 }
 
 fn calibration(row: &Row) -> String {
@@ -265,7 +279,7 @@ pub(crate) fn run(out: &mut String, report: &Report<'_>) {
     let _ = writeln!(
         out,
         "<h3>Reproduce</h3>\n<pre>{}</pre>\n<p class=\"note\">The same commit, seeds and instruction set give \
-         byte-identical accuracy columns; latency and resident memory vary with the machine and its load. \
+         byte-identical scores and fidelity; latency and resident memory vary with the machine and its load. \
          <code>manifest.json</code> beside this page holds the whole configuration.</p>",
         preformatted(&steps)
     );

@@ -12,13 +12,14 @@ mod markdown;
 mod pareto;
 mod plots;
 mod recommend;
+mod score;
 mod select;
 mod terminal;
 mod text;
 mod write;
 
 pub use calibration::{calibration_plot, significant, text_table};
-pub use recommend::{Choice, DEFAULT_MAX_DROP_POINTS, Recommendation, recommend};
+pub use recommend::{Choice, DEFAULT_MAX_DROP, Recommendation, recommend};
 pub use terminal::terminal_summary;
 pub use write::{ReportError, ReportPaths, write_report};
 

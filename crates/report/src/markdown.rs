@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 
 use calibench_store::{LatencyRow, Row};
 
+use crate::recommend::DEFAULT_MAX_DROP;
+use crate::score::{Metric, allowed};
 use crate::select::{ModelView, reason};
 use crate::terminal::ranked;
-use crate::text::{self, MISSING, finite, markdown};
+use crate::text::{self, MISSING, markdown};
 use crate::write::{PlotKind, Report};
 
 /// The whole file.
@@ -26,11 +28,14 @@ pub(crate) fn summary(report: &Report<'_>) -> String {
     for recommendation in &report.recommendations {
         let _ = writeln!(out, "- {}", markdown(&recommendation.sentence));
     }
-    out.push_str(
-        "\nA configuration is recommended if its top-1 is at most 1.0 point below fp32's and its latency \
-         interval lies below fp32's. The fastest of those decides dtype and timing; of the cells of that kind \
-         that are as fast within the noise, the one is taken whose logits are closest to fp32's. The winner is picked among many noisy estimates, so its advantage is \
-         optimistic.\n\n",
+    let allowed = allowed(report.views.iter().map(|v| v.metric), DEFAULT_MAX_DROP);
+    let _ = writeln!(
+        out,
+        "\nA configuration is recommended if {allowed} and its latency interval lies below fp32's.{} The fastest of \
+         those decides dtype and timing; of the cells of that kind that are as fast within the noise, the one is \
+         taken whose outputs are closest to fp32's. The winner is picked among many noisy estimates, so its \
+         advantage is optimistic.\n",
+        percent_of_fp32(report)
     );
     for view in &report.views {
         model(&mut out, report, view);
@@ -49,44 +54,49 @@ fn model(out: &mut String, report: &Report<'_>, view: &ModelView<'_>) {
     let _ = writeln!(out, "## {}\n", markdown(view.name));
     for plot in report.plots.iter().filter(|p| p.model == view.name) {
         let alt = match plot.kind {
-            PlotKind::AccuracyLatency => "accuracy against latency",
-            PlotKind::AccuracyCalibrators => "accuracy per calibration method",
+            PlotKind::ScoreLatency => "against latency",
+            PlotKind::ScoreCalibrators => "per calibration method",
             _ => continue,
         };
-        let _ = writeln!(out, "![{}: {alt}](plots/{})\n", markdown(view.name), plot.file);
+        let (name, metric) = (markdown(view.name), view.metric.name());
+        let _ = writeln!(out, "![{name}: {metric} {alt}](plots/{})\n", plot.file);
     }
     let batch = view.batch.map_or_else(|| "latency".to_owned(), |b| format!("latency, batch {b}"));
+    let classes = view.has_classes();
+    let same = if classes { "same as fp32" } else { "cosine to fp32" };
     let _ = writeln!(
         out,
-        "| Configuration | top-1 | drop, points | {batch} | weights | peak activations | same as fp32 | SQNR |\n\
-         |---|---:|---:|---:|---:|---:|---:|---:|"
+        "| Configuration | {} | drop, {} | {batch} | weights | peak activations | {same} | SQNR |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|",
+        view.metric.name(),
+        view.metric.drop_unit()
     );
     for row in view.references().chain(ranked(view)) {
         let _ = writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} | {} | {} |",
             markdown(&report.names.name(row)),
-            accuracy(row),
-            view.drop(row).map_or(MISSING.to_owned(), |d| text::points(d).replace('+', "")),
+            view.metric.with_interval(row),
+            view.metric.show_drop(view.drop(row)),
             view.latency(row).map_or(MISSING.to_owned(), latency),
             text::bytes(row.weight_bytes),
             text::bytes(row.peak_activation_bytes),
-            text::or_missing(row.agreement_fp32, text::percent),
+            if classes { text::or_missing(row.agreement_fp32, text::percent) } else { cosine(row) },
             text::or_missing(row.sqnr_db, |v| format!("{v:.1} dB")),
         );
     }
     out.push('\n');
 }
 
-/// `97.8 % [96.1, 98.8]`.
-pub(crate) fn accuracy(row: &Row) -> String {
-    let top1 = text::or_missing(row.top1, text::percent);
-    match (finite(row.top1_low), finite(row.top1_high)) {
-        (Some(low), Some(high)) => {
-            format!("{top1} [{}, {}]", text::percent_bare(low), text::percent_bare(high))
-        }
-        _ => top1,
-    }
+/// What a percentage in the rule of recommendation is of, where it names one.
+pub(crate) fn percent_of_fp32(report: &Report<'_>) -> &'static str {
+    let relative = report.views.iter().any(|v| v.metric.is_known() && !v.metric.is_share());
+    if relative { " Percent are of the fp32 score." } else { "" }
+}
+
+/// Cosine similarity to fp32.
+pub(crate) fn cosine(row: &Row) -> String {
+    text::or_missing(row.cosine_fp32, |v| format!("{v:.5}"))
 }
 
 /// `0.52× [0.50, 0.54]`.
@@ -169,9 +179,10 @@ pub(crate) fn facts(report: &Report<'_>) -> Vec<(String, String)> {
     .map(|(name, value)| (name.to_owned(), value))
     .collect::<Vec<_>>();
     for (name, model) in &m.models {
-        let fp32 = text::or_missing(model.fp32_top1, text::percent);
+        let metric = Metric::named(&model.metric);
+        let fp32 = text::or_missing(model.fp32_score, |v| metric.show(v));
         let parameters = text::grouped(model.parameters);
-        let value = format!("{parameters} parameters, fp32 top-1 {fp32}, hash {}", model.hash);
+        let value = format!("{parameters} parameters, fp32 {} {fp32}, hash {}", metric.name(), model.hash);
         facts.push((format!("Model {name}"), value));
     }
     for (name, data) in &m.datasets {

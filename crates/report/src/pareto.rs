@@ -1,4 +1,4 @@
-//! The Pareto front of latency and accuracy.
+//! The Pareto front of latency and score.
 
 /// Indices of the points that no other point beats, by rising cost.
 ///

@@ -9,8 +9,9 @@ use calibench_store::{LatencyRow, Row};
 use crate::select::{CellNames, ModelView};
 use crate::text::{self, finite};
 
-/// The accuracy that a recommended configuration may lose by default, in percentage points.
-pub const DEFAULT_MAX_DROP_POINTS: f64 = 1.0;
+/// How much worse than fp32's the score of a recommended configuration may be by default: one percentage point for a
+/// metric that is a share, such as top-1; one percent of the fp32 score for the others.
+pub const DEFAULT_MAX_DROP: f64 = 1.0;
 
 /// The timing mode whose cells run the same code whatever their calibrator.
 const STATIC: &str = "static";
@@ -39,8 +40,11 @@ pub struct Recommendation {
     pub cell: Option<String>,
     /// The recommended configuration in words.
     pub configuration: Option<String>,
-    /// fp32 top-1 minus the configuration's, in percentage points.
-    pub drop_points: Option<f64>,
+    /// Name of the metric of the model's score, such as `top-1`.
+    pub metric: &'static str,
+    /// How much worse than fp32's the configuration's score is: in percentage points for a share, else in percent of
+    /// the fp32 score. Below zero it is better.
+    pub drop: Option<f64>,
     /// Latency over fp32's with its interval `(ratio, low, high)` at `batch`.
     pub ratio: Option<(f64, f64, f64)>,
     /// The batch size of `ratio`: the smallest one measured.
@@ -53,28 +57,28 @@ pub struct Recommendation {
 
 /// Chooses a configuration of `model` among `rows` (rows of other models are ignored).
 ///
-/// Cells qualify if they finished and their top-1 is at most `max_drop_points` below that of the
-/// fp32 cell of the same seed and threads. Of those, the ones count as faster whose latency interval
+/// Cells qualify if they finished and their score is worse by at most `max_drop` than that of the fp32 cell of the
+/// same seed and threads: percentage points for a metric that is a share, percent of the fp32 score for others, below
+/// or above it as the metric's direction says. Of those, the ones count as faster whose latency interval
 /// lies entirely below 1 at the smallest batch size. The fastest decides dtype and timing mode. Of the
 /// faster cells of that kind which it beats by no more than cells differ that run the same code, the one
-/// wins whose logits are closest to fp32's, by SQNR: which of them happened to be timed fastest would be
+/// wins whose outputs are closest to fp32's, by SQNR: which of them happened to be timed fastest would be
 /// another one next time. If nothing is faster, the smallest weights win, provided that they are smaller
 /// than fp32's; if there is none either, fp32 stays.
 ///
-/// A missing or non-finite accuracy never qualifies; a missing or non-finite latency never counts
+/// A missing or non-finite score never qualifies; a missing or non-finite latency never counts
 /// as faster. With one test set and many cells the winner is picked among noisy estimates, so its
 /// measured advantage is optimistic.
 #[must_use]
-pub fn recommend(model: &str, rows: &[Row], latency: &[LatencyRow], max_drop_points: f64) -> Recommendation {
+pub fn recommend(model: &str, rows: &[Row], latency: &[LatencyRow], max_drop: f64) -> Recommendation {
     let view = ModelView::new(model, rows, latency);
-    recommend_for(&view, &CellNames::new(rows), max_drop_points)
+    recommend_for(&view, &CellNames::new(rows), max_drop)
 }
 
-pub(crate) fn recommend_for(view: &ModelView<'_>, names: &CellNames, max_drop_points: f64) -> Recommendation {
-    let Some(reference) = view.references().find(|r| finite(r.top1).is_some()) else {
-        return no_reference(view);
-    };
-    let qualifying = qualifying(view, max_drop_points);
+pub(crate) fn recommend_for(view: &ModelView<'_>, names: &CellNames, max_drop: f64) -> Recommendation {
+    let reference = view.references().find(|r| view.metric.is_known() && finite(r.score).is_some());
+    let Some(reference) = reference else { return no_reference(view) };
+    let qualifying = qualifying(view, max_drop);
 
     let mut faster: Vec<(&Row, &LatencyRow)> = qualifying
         .iter()
@@ -112,7 +116,7 @@ pub(crate) fn recommend_for(view: &ModelView<'_>, names: &CellNames, max_drop_po
         let sentence = format!(
             "{}: {}. For its size, choose {}: {}.",
             view.name,
-            nothing_faster(view, names, &qualifying, max_drop_points),
+            nothing_faster(view, names, &qualifying, max_drop),
             names.name(row),
             evidence(view, row)
         );
@@ -120,22 +124,20 @@ pub(crate) fn recommend_for(view: &ModelView<'_>, names: &CellNames, max_drop_po
     }
 
     let why = if qualifying.is_empty() {
-        nothing_qualifies(view, names, max_drop_points)
+        nothing_qualifies(view, names, max_drop)
     } else {
-        let nothing = nothing_faster(view, names, &qualifying, max_drop_points);
+        let nothing = nothing_faster(view, names, &qualifying, max_drop);
         format!("{nothing}, and none has smaller weights")
     };
-    let top1 = text::or_missing(reference.top1, text::percent);
-    let sentence = format!("{}: keep fp32 (top-1 {top1}): {why}.", view.name);
+    let score = text::or_missing(reference.score, |v| view.metric.show(v));
+    let sentence = format!("{}: keep fp32 ({} {score}): {why}.", view.name, view.metric.name());
     chosen(view, names, Choice::KeepFp32, reference, sentence)
 }
 
-/// Finished cells within the allowed drop; a hair of tolerance, so that a drop of exactly one
-/// point is not lost to rounding.
-pub(crate) fn qualifying<'a>(view: &ModelView<'a>, max_drop_points: f64) -> Vec<&'a Row> {
-    view.candidates()
-        .filter(|row| view.drop(row).is_some_and(|d| d * 100.0 <= max_drop_points + 1e-9))
-        .collect()
+/// Finished cells within the allowed drop; a hair of tolerance, so that a drop of exactly the limit is not lost to
+/// rounding.
+pub(crate) fn qualifying<'a>(view: &ModelView<'a>, max_drop: f64) -> Vec<&'a Row> {
+    view.candidates().filter(|row| view.drop(row).is_some_and(|d| d <= max_drop + 1e-9)).collect()
 }
 
 /// How far apart the latency ratios of cells are that run the same code, as a factor of at least 1: the 90th
@@ -155,16 +157,18 @@ fn noise(view: &ModelView<'_>) -> f64 {
     same_code.into_values().filter_map(spread).fold(1.0, f64::max)
 }
 
-/// SQNR of the logits; unknown is worst.
+/// SQNR of the outputs; unknown is worst.
 fn fidelity(row: &Row) -> f64 {
     finite(row.sqnr_db).unwrap_or(f64::NEG_INFINITY)
 }
 
-/// Between equals: lower latency ratio, then higher top-1, then the cell's name.
+/// Between equals: lower latency ratio, then the better score, then the cell's name.
 fn tie(view: &ModelView<'_>, a: &Row, b: &Row) -> Ordering {
     let ratio = |row| view.latency(row).map_or(f64::INFINITY, |l| l.ratio);
-    let top1 = |row: &Row| finite(row.top1).unwrap_or(f64::NEG_INFINITY);
-    ratio(a).total_cmp(&ratio(b)).then_with(|| top1(b).total_cmp(&top1(a))).then_with(|| a.cell.cmp(&b.cell))
+    ratio(a)
+        .total_cmp(&ratio(b))
+        .then_with(|| view.metric.better_first(a, b))
+        .then_with(|| a.cell.cmp(&b.cell))
 }
 
 fn chosen(
@@ -180,7 +184,8 @@ fn chosen(
         choice,
         cell: Some(row.cell.clone()),
         configuration: Some(names.name(row)),
-        drop_points: view.drop(row).map(|d| d * 100.0),
+        metric: view.metric.name(),
+        drop: view.drop(row),
         ratio: latency.map(|l| (l.ratio, l.ratio_low, l.ratio_high)),
         batch: latency.map(|l| l.batch),
         weight_ratio: view.weight_ratio(row),
@@ -196,10 +201,14 @@ fn no_reference(view: &ModelView<'_>) -> Recommendation {
             view.name,
             text::count_of(view.failed().count(), "cell")
         )
+    } else if !view.metric.is_known() {
+        format!(
+            "{}: no recommendation: this version of calibench does not know the metric, so not which score is better.",
+            view.name
+        )
     } else {
         format!(
-            "{}: no recommendation: no fp32 cell finished with an accuracy, so what the other {} \
-             lost is not known.",
+            "{}: no recommendation: no fp32 cell finished with a score, so what the other {} lost is not known.",
             view.name,
             text::count_of(finished, "cell")
         )
@@ -209,7 +218,8 @@ fn no_reference(view: &ModelView<'_>) -> Recommendation {
         choice: Choice::NoReference,
         cell: None,
         configuration: None,
-        drop_points: None,
+        metric: view.metric.name(),
+        drop: None,
         ratio: None,
         batch: view.batch,
         weight_ratio: None,
@@ -217,9 +227,9 @@ fn no_reference(view: &ModelView<'_>) -> Recommendation {
     }
 }
 
-/// `top-1 97.8 % [96.1, 98.8], 0.3 points below fp32; 0.52× its latency [0.50, 0.54] at batch 1; …`
+/// `top-1 97.8 % [96.1, 98.8], 0.3 points below fp32 (98.1 %); 0.52× its latency [0.50, 0.54] at batch 1; …`
 fn evidence(view: &ModelView<'_>, row: &Row) -> String {
-    let mut parts = vec![accuracy(view, row)];
+    let mut parts = vec![score(view, row)];
     match view.latency(row) {
         Some(l) => parts.push(format!(
             "{} the fp32 latency {} at batch {}",
@@ -236,25 +246,16 @@ fn evidence(view: &ModelView<'_>, row: &Row) -> String {
     parts.join("; ")
 }
 
-fn accuracy(view: &ModelView<'_>, row: &Row) -> String {
-    let top1 = text::or_missing(row.top1, text::percent);
-    let interval = match (finite(row.top1_low), finite(row.top1_high)) {
-        (Some(low), Some(high)) => format!(" [{}, {}]", text::percent_bare(low), text::percent_bare(high)),
-        _ => String::new(),
-    };
-    let reference = view.reference(row).and_then(|r| finite(r.top1));
+fn score(view: &ModelView<'_>, row: &Row) -> String {
+    let metric = view.metric;
+    let reference = view.reference(row).and_then(|r| finite(r.score));
     let against = match (view.drop(row), reference) {
         (Some(drop), Some(reference)) => {
-            let change = match drop * 100.0 {
-                d if d >= 0.05 => format!("{d:.1} points below"),
-                d if d <= -0.05 => format!("{:.1} points above", -d),
-                _ => "equal to".to_owned(),
-            };
-            format!(", {change} fp32 ({})", text::percent(reference))
+            format!(", {} fp32 ({})", metric.compared(drop), metric.show(reference))
         }
         _ => String::new(),
     };
-    format!("top-1 {top1}{interval}{against}")
+    format!("{} {}{against}", metric.name(), metric.with_interval(row))
 }
 
 fn interval(latency: &LatencyRow) -> String {
@@ -269,25 +270,22 @@ fn other_seeds(view: &ModelView<'_>, row: &Row) -> Option<String> {
         .filter(|r| r.seed != row.seed && r.threads == row.threads && r.isa == row.isa)
         .filter(|r| text::configuration(r) == name)
         .filter_map(|r| view.drop(r))
-        .map(|d| d * 100.0)
         .collect();
     let worst = drops.iter().copied().reduce(f64::max)?;
-    let worst = if worst < 0.05 { "no loss".to_owned() } else { format!("at most {worst:.1} points lost") };
+    let worst = match worst {
+        worst if worst < 0.05 => "no loss".to_owned(),
+        worst => format!("at most {worst:.1} {} lost", view.metric.drop_unit()),
+    };
     let seeds = text::count_of(drops.len(), "other seed");
     Some(format!("with {seeds}: {worst}"))
 }
 
-fn nothing_faster(
-    view: &ModelView<'_>,
-    names: &CellNames,
-    qualifying: &[&Row],
-    max_drop_points: f64,
-) -> String {
+fn nothing_faster(view: &ModelView<'_>, names: &CellNames, qualifying: &[&Row], max_drop: f64) -> String {
     let fastest = qualifying
         .iter()
         .filter_map(|&row| Some((row, view.latency(row)?)))
         .min_by(|(a, la), (b, lb)| la.ratio.total_cmp(&lb.ratio).then_with(|| tie(view, a, b)));
-    let within = format!("within {max_drop_points:.1} points of fp32");
+    let within = format!("within {max_drop:.1} {} of fp32", view.metric.drop_unit());
     match fastest {
         Some((row, l)) if l.ratio < 1.0 => format!(
             "nothing {within} was faster than fp32 beyond the noise: the fastest, {}, took {} the \
@@ -309,21 +307,20 @@ fn nothing_faster(
     }
 }
 
-fn nothing_qualifies(view: &ModelView<'_>, names: &CellNames, max_drop_points: f64) -> String {
+fn nothing_qualifies(view: &ModelView<'_>, names: &CellNames, max_drop: f64) -> String {
     let closest = view
         .candidates()
         .filter_map(|row| Some((row, view.drop(row)?)))
         .min_by(|(_, a), (_, b)| a.total_cmp(b));
     let failed = view.failed().count();
+    let unit = view.metric.drop_unit();
     match closest {
         Some((row, drop)) => format!(
-            "no other configuration is within {max_drop_points:.1} points of it; the closest, {}, \
-             loses {:.1}",
-            names.name(row),
-            drop * 100.0
+            "no other configuration is within {max_drop:.1} {unit} of it; the closest, {}, loses {drop:.1} {unit}",
+            names.name(row)
         ),
         None if failed > 0 => {
-            format!("no other configuration has an accuracy ({} failed)", text::count_of(failed, "cell"))
+            format!("no other configuration has a score ({} failed)", text::count_of(failed, "cell"))
         }
         None => "no other configuration was measured".to_owned(),
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use calibench_store::{LatencyRow, Row, Tables};
 
+use crate::score::Metric;
 use crate::text::{self, finite};
 
 /// The dtype of the reference cells.
@@ -13,6 +14,8 @@ pub(crate) const FP32: &str = "fp32";
 pub(crate) struct ModelView<'a> {
     /// The model's name.
     pub name: &'a str,
+    /// What its cells are scored by.
+    pub metric: Metric,
     /// Its cells, failed ones included, in the order of the run.
     pub rows: Vec<&'a Row>,
     /// The smallest batch size that any of its finished cells was timed at.
@@ -47,7 +50,8 @@ impl<'a> ModelView<'a> {
         let usable = || latency.iter().filter(|l| finished.contains(l.cell.as_str()) && is_usable(l));
         let batch = usable().map(|l| l.batch).min();
         let latency = usable().filter(|l| Some(l.batch) == batch).map(|l| (l.cell.as_str(), l)).collect();
-        Self { name, rows, batch, latency }
+        let metric = Metric::of(rows.iter().copied());
+        Self { name, metric, rows, batch, latency }
     }
 
     /// Cells that finished, the fp32 references included.
@@ -76,10 +80,14 @@ impl<'a> ModelView<'a> {
         same_seed().find(|r| r.threads == row.threads).or_else(|| same_seed().next())
     }
 
-    /// fp32 top-1 minus this cell's, as a share: positive where accuracy was lost.
+    /// How much worse this cell's score is than fp32's; see [`Metric`].
     pub(crate) fn drop(&self, row: &Row) -> Option<f64> {
-        let reference = finite(self.reference(row)?.top1)?;
-        Some(reference - finite(row.top1)?)
+        self.metric.drop(finite(self.reference(row)?.score)?, finite(row.score)?)
+    }
+
+    /// Whether the outputs are class scores, so that predictions can agree.
+    pub(crate) fn has_classes(&self) -> bool {
+        self.finished().any(|row| finite(row.agreement_fp32).is_some())
     }
 
     /// This cell's weight bytes over its reference's.

@@ -7,9 +7,9 @@ use calibench_store::{Manifest, Row, Tables};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use crate::markdown;
-use crate::recommend::{DEFAULT_MAX_DROP_POINTS, Recommendation, qualifying, recommend_for};
+use crate::recommend::{DEFAULT_MAX_DROP, Recommendation, qualifying, recommend_for};
 use crate::select::{CellNames, ModelView, models, reason};
-use crate::text::{self, MISSING, finite};
+use crate::text::{self, MISSING};
 
 /// Cells shown per model, the reference aside.
 const BEST: usize = 8;
@@ -33,7 +33,7 @@ pub fn terminal_summary(manifest: &Manifest, tables: &Tables, width: u16) -> Str
         out.push_str("No cell has finished.\n");
     }
     for view in &views {
-        let recommendation = recommend_for(view, &names, DEFAULT_MAX_DROP_POINTS);
+        let recommendation = recommend_for(view, &names, DEFAULT_MAX_DROP);
         let _ = writeln!(out, "{}", heading(view));
         if view.finished().next().is_some() {
             let _ = writeln!(out, "{}", table(view, &names, &recommendation, width));
@@ -53,7 +53,11 @@ fn heading(view: &ModelView<'_>) -> String {
     let failed = if failed == 0 { String::new() } else { format!(", {failed} failed") };
     let samples = view.finished().map(|r| r.samples).max().unwrap_or(0);
     let cells = text::count_of(view.rows.len(), "cell");
-    format!("{}  ({cells}{failed}; {samples} test samples)", view.name)
+    let direction = match view.metric.lower_is_better() {
+        true => format!("; lower {} is better", view.metric.name()),
+        false => String::new(),
+    };
+    format!("{}  ({cells}{failed}; {samples} test samples{direction})", view.name)
 }
 
 /// A column of the table: its heading, then a cell per row.
@@ -70,13 +74,15 @@ fn table(view: &ModelView<'_>, names: &CellNames, recommendation: &Recommendatio
     let mut columns = vec![
         column("", &|row| mark(row).to_owned()),
         column("configuration", &|row| names.name(row)),
-        column("top-1 ±", &accuracy),
+        column(&format!("{} ±", view.metric.name()), &|row| view.metric.with_half_width(row)),
         column(&batch, &|row| view.latency(row).map_or(MISSING.to_owned(), markdown::latency)),
         column("weights", &|row| text::or_missing(view.weight_ratio(row), text::ratio)),
-        column("drop, pt", &|row| {
-            view.drop(row).map_or(MISSING.to_owned(), |d| text::points(d).replace('+', ""))
-        }),
-        column("agree", &|row| text::or_missing(row.agreement_fp32, text::percent)),
+        column(&format!("drop, {}", view.metric.drop_mark()), &|row| view.metric.show_drop(view.drop(row))),
+        if view.has_classes() {
+            column("agree", &|row| text::or_missing(row.agreement_fp32, text::percent))
+        } else {
+            column("SQNR", &|row| text::or_missing(row.sqnr_db, |v| format!("{v:.1} dB")))
+        },
     ];
     // A narrow terminal gets fewer columns rather than broken ones; the report has them all.
     if natural_width(&columns) > width {
@@ -109,16 +115,6 @@ fn natural_width(columns: &[Column]) -> u16 {
     u16::try_from(total).unwrap_or(u16::MAX)
 }
 
-/// Top-1 with half of its interval's width: `97.8 ± 1.5 %`.
-fn accuracy(row: &Row) -> String {
-    match (finite(row.top1), finite(row.top1_low), finite(row.top1_high)) {
-        (Some(top1), Some(low), Some(high)) => {
-            format!("{:.1} ± {:.1} %", top1 * 100.0, (high - low) * 50.0)
-        }
-        (top1, _, _) => text::or_missing(top1, text::percent),
-    }
-}
-
 /// The best cells, and the recommended one whatever its place.
 fn best<'a>(view: &ModelView<'a>, recommendation: &Recommendation) -> Vec<&'a Row> {
     let order = ranked(view);
@@ -131,18 +127,17 @@ fn best<'a>(view: &ModelView<'a>, recommendation: &Recommendation) -> Vec<&'a Ro
     best
 }
 
-/// All candidates: those within the allowed drop by latency, then the others by accuracy.
+/// All candidates: those within the allowed drop by latency, then the others by score.
 pub(crate) fn ranked<'a>(view: &ModelView<'a>) -> Vec<&'a Row> {
-    let within = qualifying(view, DEFAULT_MAX_DROP_POINTS);
+    let within = qualifying(view, DEFAULT_MAX_DROP);
     let is_within = |row: &Row| within.iter().any(|r| r.cell == row.cell);
     let ratio = |row: &Row| view.latency(row).map_or(f64::INFINITY, |l| l.ratio);
-    let top1 = |row: &Row| finite(row.top1).unwrap_or(f64::NEG_INFINITY);
     let mut rows: Vec<&Row> = view.candidates().collect();
     rows.sort_by(|a, b| match (is_within(a), is_within(b)) {
         (true, true) => ratio(a).total_cmp(&ratio(b)),
         (true, false) => Ordering::Less,
         (false, true) => Ordering::Greater,
-        (false, false) => top1(b).total_cmp(&top1(a)),
+        (false, false) => view.metric.better_first(a, b),
     });
     rows
 }

@@ -92,14 +92,18 @@ pub(crate) fn significant(value: f64, digits: i32) -> String {
     minus(&format!("{value:.decimals$}"))
 }
 
-/// A tick's number: no digits beyond what it needs.
+/// A tick's number: no digits beyond what it needs, and an exponent where it would be wider than an axis has room.
 pub(crate) fn plain(value: f64) -> String {
     if value.abs() < 1e-12 {
         return "0".to_owned();
     }
-    let text = significant(value, 6);
-    if text.contains('.') && !text.contains('e') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    let text = match value.abs() {
+        1e-3..1e6 => significant(value, 6),
+        _ => minus(&format!("{value:.5e}")),
+    };
+    let (number, exponent) = text.split_at(text.find('e').unwrap_or(text.len()));
+    if number.contains('.') {
+        format!("{}{exponent}", number.trim_end_matches('0').trim_end_matches('.'))
     } else {
         text
     }
@@ -233,6 +237,7 @@ mod tests {
         assert_eq!(seconds(0.0124), "12.4 ms");
         assert_eq!(significant(-3.2149, 3), "−3.21");
         assert_eq!([0.0, -2.5, 10.0, 100_000.0].map(plain), ["0", "−2.5", "10", "100000"]);
+        assert_eq!([-2.5e-4, 3.0 * 1e-5, 2e6].map(plain), ["−2.5e-4", "3e-5", "2e6"]);
         assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
     }
 

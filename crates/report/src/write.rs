@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use calibench_store::{Manifest, RunFolder, StoreError, Tables, write_atomic};
 
 use crate::chart::DrawError;
-use crate::recommend::{DEFAULT_MAX_DROP_POINTS, Recommendation, recommend_for};
+use crate::recommend::{DEFAULT_MAX_DROP, Recommendation, recommend_for};
 use crate::select::{CellNames, ModelView, models};
 use crate::{SiteHistogram, html, markdown, plots, text};
 
@@ -60,8 +60,8 @@ pub(crate) struct Plot {
 /// What a plot shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PlotKind {
-    AccuracyLatency,
-    AccuracyCalibrators,
+    ScoreLatency,
+    ScoreCalibrators,
     Memory,
     SiteSqnr,
     /// Of the named site.
@@ -93,8 +93,7 @@ pub fn write_report(
 ) -> Result<ReportPaths, ReportError> {
     let views = models(tables);
     let names = CellNames::new(&tables.rows);
-    let recommendations =
-        views.iter().map(|view| recommend_for(view, &names, DEFAULT_MAX_DROP_POINTS)).collect();
+    let recommendations = views.iter().map(|view| recommend_for(view, &names, DEFAULT_MAX_DROP)).collect();
     let plots = draw_all(&views, &names, tables, histograms)?;
     let report = Report { manifest, tables, views, names, recommendations, plots };
 
@@ -137,10 +136,10 @@ fn draw_all(
     let methods = plots::Methods::new(&tables.rows);
     for view in views {
         let stem = |kind: &str| format!("{kind}-{}", text::file_stem(view.name));
-        let svg = plots::accuracy_latency::draw(view, names);
-        plots.add(&stem("accuracy-latency"), view.name, PlotKind::AccuracyLatency, svg)?;
-        let svg = plots::accuracy_calibrators::draw(view, names);
-        plots.add(&stem("accuracy-calibrators"), view.name, PlotKind::AccuracyCalibrators, svg)?;
+        let svg = plots::score_latency::draw(view, names);
+        plots.add(&stem("score-latency"), view.name, PlotKind::ScoreLatency, svg)?;
+        let svg = plots::score_calibrators::draw(view, names);
+        plots.add(&stem("score-calibrators"), view.name, PlotKind::ScoreCalibrators, svg)?;
         let svg = plots::site_sqnr::draw(view, &tables.sites, &methods);
         plots.add(&stem("site-sqnr"), view.name, PlotKind::SiteSqnr, svg)?;
     }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use calibench_report::{Choice, DEFAULT_MAX_DROP_POINTS, Recommendation, recommend, terminal_summary};
+use calibench_report::{Choice, DEFAULT_MAX_DROP, Recommendation, recommend, terminal_summary};
 use calibench_store::{LatencyRow, Row, Tables};
 
 /// A small run of one model: fp32 and int8 cells that run different code, given as (top-1, ratio, half width, bytes).
@@ -25,7 +25,7 @@ fn small(cells: &[(f64, f64, f64, u64)]) -> (Vec<Row>, Vec<LatencyRow>) {
 }
 
 fn choose((rows, latency): &(Vec<Row>, Vec<LatencyRow>)) -> Recommendation {
-    recommend("m", rows, latency, DEFAULT_MAX_DROP_POINTS)
+    recommend("m", rows, latency, DEFAULT_MAX_DROP)
 }
 
 #[test]
@@ -64,6 +64,67 @@ fn a_drop_of_exactly_the_limit_is_allowed() {
     assert_eq!(choose(&small(&[(0.97, 0.5, 0.01, 26_000)])).choice, Choice::Faster);
 }
 
+/// The same run, with scores of another metric: the fp32 cell's first.
+fn rescored(
+    mut run: (Vec<Row>, Vec<LatencyRow>),
+    metric: &str,
+    scores: &[f64],
+) -> (Vec<Row>, Vec<LatencyRow>) {
+    for (row, score) in run.0.iter_mut().zip(scores) {
+        row.metric = metric.to_owned();
+        row.score = Some(*score);
+        (row.score_low, row.score_high) = (None, None);
+    }
+    run
+}
+
+#[test]
+fn of_a_metric_that_is_no_share_one_percent_of_fp32s_score_may_be_lost() {
+    let two = || small(&[(0.0, 0.4, 0.01, 26_000), (0.0, 0.5, 0.01, 26_000)]);
+    // 0.792 is 1 % below 0.8, 0.79 more.
+    let chosen = choose(&rescored(two(), "spearman", &[0.8, 0.79, 0.792]));
+    assert_eq!(chosen.configuration.as_deref(), Some("int8 qat method-1 per-channel affine"));
+    assert!(chosen.sentence.contains("Spearman 0.7920, 1.0 % below fp32 (0.8000)"), "{}", chosen.sentence);
+    let kept = choose(&rescored(two(), "spearman", &[0.8, 0.7, 0.76]));
+    assert_eq!(kept.choice, Choice::KeepFp32);
+    assert!(
+        kept.sentence.contains("within 1.0 % of it") && kept.sentence.contains("loses 5.0 %"),
+        "{}",
+        kept.sentence
+    );
+}
+
+#[test]
+fn a_lower_error_is_better() {
+    let three = || small(&[(0.0, 0.3, 0.01, 26_000), (0.0, 0.4, 0.01, 26_000), (0.0, 0.5, 0.01, 26_000)]);
+    // The fastest errs more, the next less than fp32.
+    let chosen = choose(&rescored(three(), "mse", &[0.04, 0.05, 0.03, 0.0404]));
+    assert_eq!(chosen.configuration.as_deref(), Some("int8 qat method-1 per-channel affine"));
+    assert!(chosen.sentence.contains("MSE 0.03000, 25.0 % below fp32 (0.04000)"), "{}", chosen.sentence);
+    assert!(chosen.drop.is_some_and(|drop| (drop + 25.0).abs() < 1e-9), "{:?}", chosen.drop);
+    let chosen = choose(&rescored(three(), "mse", &[0.04, 0.05, 0.06, 0.0404]));
+    assert_eq!(chosen.configuration.as_deref(), Some("int8 qat method-2 per-channel affine"));
+    assert!(chosen.sentence.contains("1.0 % above fp32"), "{}", chosen.sentence);
+}
+
+#[test]
+fn a_metric_that_is_not_known_gives_no_recommendation() {
+    let chosen = choose(&rescored(small(&[(0.0, 0.3, 0.01, 26_000)]), "of-tomorrow", &[0.5, 0.5]));
+    assert_eq!(chosen.choice, Choice::NoReference);
+    assert!(chosen.sentence.contains("does not know the metric"), "{}", chosen.sentence);
+}
+
+#[test]
+fn the_terminal_names_each_models_metric_and_what_is_better() {
+    let shown = terminal_summary(&common::manifest(&[1]), &common::mixed(&[1]), 130);
+    for part in
+        ["top-1 ±", "drop, pt", "agree", "Spearman ±", "drop, %", "SQNR", "MSE ±", "lower MSE is better"]
+    {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    assert_eq!(shown.matches("agree").count(), 1, "{shown}");
+}
+
 #[test]
 fn an_interval_that_reaches_one_is_not_faster() {
     let chosen = choose(&small(&[(0.98, 0.97, 0.05, 26_000), (0.98, 1.2, 0.01, 13_000)]));
@@ -85,14 +146,14 @@ fn too_inaccurate_keeps_fp32_and_names_the_closest() {
     let chosen = choose(&small(&[(0.90, 0.5, 0.05, 26_000), (0.94, 0.5, 0.05, 26_000)]));
     assert_eq!(chosen.choice, Choice::KeepFp32);
     assert!(chosen.sentence.contains("method-1"), "{}", chosen.sentence);
-    assert!(chosen.sentence.contains("loses 4.0"), "{}", chosen.sentence);
+    assert!(chosen.sentence.contains("loses 4.0 points"), "{}", chosen.sentence);
 }
 
 #[test]
 fn missing_and_nan_never_qualify() {
     let mut run = small(&[(0.98, 0.5, 0.01, 26_000), (0.98, 0.4, 0.01, 26_000), (0.98, 0.9, 0.01, 26_000)]);
-    run.0[1].top1 = Some(f64::NAN);
-    run.0[2].top1 = None;
+    run.0[1].score = Some(f64::NAN);
+    run.0[2].score = None;
     let chosen = choose(&run);
     assert_eq!(chosen.configuration.as_deref(), Some("int8 qat method-2 per-channel affine"));
     for l in &mut run.1 {

@@ -44,7 +44,7 @@ fn every_plot_is_written() {
     let names = names(&written);
     assert!(names.contains(&"memory.svg".to_owned()));
     for model in common::MODELS {
-        for kind in ["accuracy-latency", "accuracy-calibrators", "site-sqnr"] {
+        for kind in ["score-latency", "score-calibrators", "site-sqnr"] {
             assert!(names.contains(&format!("{kind}-{model}.svg")), "{kind} of {model}");
         }
         assert!(names.contains(&format!("histogram-{model}-head_logits.svg")));
@@ -86,6 +86,36 @@ fn every_cell_and_every_failure_is_in_the_page() {
     assert_eq!(table.matches("killed by signal 9").count(), failed);
     assert_eq!(written.summary.matches("killed by signal 9").count(), failed);
     assert!(written.html.contains("a float reference has no ranges to calibrate"));
+}
+
+#[test]
+fn models_of_different_metrics_stand_beside_each_other() {
+    let written = write(&common::manifest(&[1]), &common::mixed(&[1]), &[]);
+    let svg = |model: &str| {
+        let path = written.paths.plots.iter().find(|p| p.ends_with(format!("score-latency-{model}.svg")));
+        fs::read_to_string(path.expect("a plot")).expect("it reads")
+    };
+    for (model, axis, better) in [
+        ("digits-mlp", "top-1 (%)", "up and left is better"),
+        ("digits-cnn", "Spearman", "up and left is better"),
+        ("digits-vit", "MSE", "down and left is better"),
+    ] {
+        let svg = svg(model);
+        assert!(svg.contains(axis) && svg.contains(better), "{model}");
+    }
+    // The far outlier of the model of which lower is better lies above the others.
+    assert!(svg("digits-vit").contains("↑") && svg("digits-vit").contains("above the axis"));
+    let rule = "its top-1 is at most 1.0 points below that of fp32, or its Spearman is at most 1.0 % below that of \
+                fp32, or its MSE is at most 1.0 % above that of fp32";
+    for text in [&written.html, &written.summary] {
+        assert!(text.contains(rule) && text.contains("Percent are of the fp32 score."));
+    }
+    for cell in ["<td>top-1 98.", "<td>Spearman 0.8", "<td>MSE 0.00"] {
+        assert!(written.html.contains(cell), "{cell}");
+    }
+    for heading in ["| top-1 | drop, points |", "| Spearman | drop, % |", "| cosine to fp32 | SQNR |"] {
+        assert!(written.summary.contains(heading), "{heading}");
+    }
 }
 
 #[test]
@@ -132,8 +162,8 @@ fn a_run_with_fp32_only() {
     tables.rows.retain(|r| r.dtype == "fp32");
     let written = write(&common::manifest(&[1]), &tables, &[]);
     assert!(written.summary.contains("keep fp32"));
-    assert_eq!(names(&written).iter().filter(|n| n.starts_with("accuracy-latency")).count(), 3);
-    assert!(!names(&written).iter().any(|n| n.starts_with("accuracy-calibrators")));
+    assert_eq!(names(&written).iter().filter(|n| n.starts_with("score-latency")).count(), 3);
+    assert!(!names(&written).iter().any(|n| n.starts_with("score-calibrators")));
 }
 
 #[test]
@@ -162,9 +192,9 @@ fn values_that_are_not_numbers_reach_no_plot() {
     let mut tables = common::run(&[1]);
     for (i, row) in tables.rows.iter_mut().enumerate() {
         match i % 7 {
-            0 => row.top1 = Some(f64::NAN),
-            1 => row.top1_low = Some(f64::INFINITY),
-            2 => (row.top1, row.top1_low, row.top1_high) = (None, None, None),
+            0 => row.score = Some(f64::NAN),
+            1 => row.score_low = Some(f64::INFINITY),
+            2 => (row.score, row.score_low, row.score_high) = (None, None, None),
             3 => row.sqnr_db = Some(f64::NEG_INFINITY),
             _ => {}
         }

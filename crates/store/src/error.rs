@@ -124,13 +124,13 @@ pub enum StoreError {
     },
     /// A file was written under another schema version.
     #[error(
-        "{path}: schema version {got}, but this calibench reads version {expected}; read it with the version that wrote it, or repeat the sweep",
+        "{path}: schema version {got}, but this calibench reads versions 1 to {expected}; read it with the version that wrote it, or repeat the sweep",
         path = path.display()
     )]
     SchemaVersion {
         /// The file.
         path: PathBuf,
-        /// The version that this build reads.
+        /// The newest version that this build reads.
         expected: u32,
         /// The version in the file.
         got: u32,

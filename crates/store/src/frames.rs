@@ -7,13 +7,14 @@ use polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
 
 use crate::atomic::write_atomic;
 use crate::error::StoreError;
+use crate::older;
 use crate::parquet::{decode_sealed, encode};
 use crate::record::{Record, read_field, record};
 use crate::row::{LatencyRow, OutcomeRow, Row, SiteRow};
 
 /// The version of the tables and of the manifest; it goes up with every change that an older reader would
 /// misread.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The constant first column of every table.
 pub const SCHEMA_VERSION_COLUMN: &str = "schema_version";
@@ -36,10 +37,11 @@ record!(
         status,
         failure,
         samples,
-        top1,
-        top1_low,
-        top1_high,
-        top1_fake_quant,
+        metric,
+        score,
+        score_low,
+        score_high,
+        score_fake_quant,
         agreement_fp32,
         cosine_fp32,
         sqnr_db,
@@ -63,7 +65,7 @@ record!(
     [cell, batch, iterations, blocks, p50_us, p90_us, p99_us, twin_p50_us, ratio, ratio_low, ratio_high,]
 );
 
-record!(OutcomeRow, "outcomes", [cell, sample, label, predicted]);
+record!(OutcomeRow, "outcomes", [cell, sample, target, output]);
 
 record!(
     SiteRow,
@@ -100,7 +102,8 @@ pub fn encode_table<R: Record>(rows: &[R], origin: &Path) -> Result<Vec<u8>, Sto
     encode(frame, origin)
 }
 
-/// The rows of a table. Columns that this version does not know are ignored.
+/// The rows of a table, of this schema version or of one that this build still reads. Columns that this version
+/// does not know are ignored.
 ///
 /// # Errors
 ///
@@ -108,10 +111,16 @@ pub fn encode_table<R: Record>(rows: &[R], origin: &Path) -> Result<Vec<u8>, Sto
 /// [`StoreError::Column`] for a missing column or another type, [`StoreError::Null`] for a null in a column
 /// that has none.
 pub fn decode_table<R: Record>(bytes: &[u8], origin: &Path) -> Result<Vec<R>, StoreError> {
-    let frame = decode_sealed(bytes, origin)?;
+    let mut frame = decode_sealed(bytes, origin)?;
     let versions: Vec<u32> = read_field(&frame, SCHEMA_VERSION_COLUMN, origin)?;
-    if let Some(&got) = versions.iter().find(|&&version| version != SCHEMA_VERSION) {
+    if let Some(&got) = versions.iter().find(|&&version| !older::is_read(version)) {
         return Err(StoreError::SchemaVersion { path: origin.to_path_buf(), expected: SCHEMA_VERSION, got });
+    }
+    // An empty table names no version; without rows its column names do not matter.
+    match versions.first() {
+        None => return Ok(Vec::new()),
+        Some(&SCHEMA_VERSION) => {}
+        Some(_) => older::upgrade(&mut frame),
     }
     R::rows(&frame, origin)
 }
@@ -140,7 +149,7 @@ mod tests {
 
     fn altered(change: impl Fn(&mut DataFrame)) -> String {
         let origin = Path::new("outcomes.parquet");
-        let row = OutcomeRow { cell: "a".into(), sample: 0, label: 0, predicted: None };
+        let row = OutcomeRow { cell: "a".into(), sample: 0, target: None, output: None };
         let mut frame = decode_sealed(&encode_table(&[row], origin).unwrap(), origin).unwrap();
         change(&mut frame);
         decode_table::<OutcomeRow>(&encode(frame, origin).unwrap(), origin).unwrap_err().to_string()
@@ -153,11 +162,11 @@ mod tests {
         };
         let error = altered(|frame| set(frame, Series::new(SCHEMA_VERSION_COLUMN.into(), [9_u32])));
         assert!(error.starts_with("outcomes.parquet: schema version 9, but"), "{error}");
-        let error = altered(|frame| *frame = frame.drop("label").unwrap());
-        assert_eq!(error, "outcomes.parquet: column `label`: expected u32, got no such column");
-        let error = altered(|frame| set(frame, Series::new("label".into(), ["x"])));
-        assert_eq!(error, "outcomes.parquet: column `label`: expected u32, got str");
-        let error = altered(|frame| set(frame, Series::new("label".into(), [None::<u32>])));
-        assert_eq!(error, "outcomes.parquet: column `label`, row 0: a null where a value is required");
+        let error = altered(|frame| *frame = frame.drop("sample").unwrap());
+        assert_eq!(error, "outcomes.parquet: column `sample`: expected u32, got no such column");
+        let error = altered(|frame| set(frame, Series::new("sample".into(), ["x"])));
+        assert_eq!(error, "outcomes.parquet: column `sample`: expected u32, got str");
+        let error = altered(|frame| set(frame, Series::new("sample".into(), [None::<u32>])));
+        assert_eq!(error, "outcomes.parquet: column `sample`, row 0: a null where a value is required");
     }
 }

@@ -1,7 +1,8 @@
 //! Result rows to and from Parquet, and run folders. The only user of polars.
 //!
 //! A sweep writes one JSON file per finished cell, so that it can be resumed, and assembles four Parquet
-//! tables from them at the end. `reports/schema.md` documents every column.
+//! tables from them at the end. `reports/schema.md` documents every column. Runs of schema version 1 are read
+//! as of today's.
 
 pub mod atomic;
 pub mod cell;
@@ -9,6 +10,7 @@ pub mod error;
 pub mod frames;
 pub mod machine;
 pub mod manifest;
+mod older;
 mod parquet;
 pub mod record;
 pub mod row;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::frames::SCHEMA_VERSION;
 use crate::machine::Machine;
+use crate::older;
 
 /// The manifest of a run, `manifest.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,8 +79,12 @@ pub struct ModelInfo {
     pub hash: String,
     /// Number of parameters.
     pub parameters: u64,
-    /// Top-1 accuracy of the float model on the test split, 0..1.
-    pub fp32_top1: Option<f64>,
+    /// What `fp32_score` is: the id of a metric, such as `top1`.
+    #[serde(default = "older::metric")]
+    pub metric: String,
+    /// Score of the float model on the test split, in the metric's unit.
+    #[serde(alias = "fp32_top1")]
+    pub fp32_score: Option<f64>,
     /// Seed of the training.
     pub seed: u64,
     /// Seconds of training; `None` where the model came from the cache.

@@ -1,6 +1,10 @@
 //! The rows of the four result tables. `reports/schema.md` says what every column means.
+//!
+//! The serde attributes of some fields read the names of schema version 1; `older.rs` does so for tables.
 
 use serde::{Deserialize, Serialize};
+
+use crate::older;
 
 /// One cell: its keys, then accuracy, memory and calibration cost.
 ///
@@ -35,25 +39,33 @@ pub struct Row {
     pub failure: Option<String>,
     /// Test samples evaluated.
     pub samples: u32,
-    /// Top-1 accuracy.
-    pub top1: Option<f64>,
-    /// Lower end of the 95 % Wilson interval of `top1`.
-    pub top1_low: Option<f64>,
-    /// Upper end of the 95 % Wilson interval of `top1`.
-    pub top1_high: Option<f64>,
-    /// Top-1 accuracy of the fake-quant execution.
-    pub top1_fake_quant: Option<f64>,
-    /// Share of samples with the class that fp32 predicts.
+    /// What `score` is: the id of a metric, such as `top1`.
+    #[serde(default = "older::metric")]
+    pub metric: String,
+    /// The score on the test samples, in the metric's unit.
+    #[serde(alias = "top1")]
+    pub score: Option<f64>,
+    /// Lower end of the 95 % interval of `score`.
+    #[serde(alias = "top1_low")]
+    pub score_low: Option<f64>,
+    /// Upper end of the 95 % interval of `score`.
+    #[serde(alias = "top1_high")]
+    pub score_high: Option<f64>,
+    /// The score of the fake-quant execution.
+    #[serde(alias = "top1_fake_quant")]
+    pub score_fake_quant: Option<f64>,
+    /// Share of samples with the class that fp32 predicts; `None` where outputs are not class scores.
     pub agreement_fp32: Option<f64>,
-    /// Cosine similarity of the logits to those of fp32.
+    /// Cosine similarity of the outputs to those of fp32.
     pub cosine_fp32: Option<f64>,
-    /// SQNR of the logits against fp32, in dB.
+    /// SQNR of the outputs against fp32, in dB.
     pub sqnr_db: Option<f64>,
-    /// Mean KL divergence of the softmax from fp32, in nats.
+    /// Mean KL divergence of the softmax from fp32, in nats; `None` where outputs are not class scores.
     pub kl_fp32: Option<f64>,
-    /// Share of samples whose prediction differs between integer and fake-quant execution.
+    /// Share of samples whose prediction differs between integer and fake-quant execution; `None` where
+    /// outputs are not class scores.
     pub integer_vs_fake_disagreement: Option<f64>,
-    /// Largest absolute logit difference between integer and fake-quant execution.
+    /// Largest absolute output difference between integer and fake-quant execution.
     pub integer_vs_fake_max_abs: Option<f64>,
     /// Operators left in float, comma-separated.
     pub float_ops: String,
@@ -100,17 +112,19 @@ pub struct LatencyRow {
     pub ratio_high: f64,
 }
 
-/// What one cell predicted for one test sample.
+/// What one cell answered on one test sample.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OutcomeRow {
     /// The cell's id.
     pub cell: String,
     /// Index of the sample in the test split, from 0.
     pub sample: u32,
-    /// True class.
-    pub label: u32,
-    /// Predicted class; `None` where the logits contain a NaN.
-    pub predicted: Option<u32>,
+    /// What is right: a class or a value; `None` where the metric needs none.
+    #[serde(alias = "label")]
+    pub target: Option<f64>,
+    /// What the cell gave: a class, a value, or how far off it was; `None` where that is undefined.
+    #[serde(alias = "predicted")]
+    pub output: Option<f64>,
 }
 
 /// The quantization of one site of one cell.

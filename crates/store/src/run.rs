@@ -13,6 +13,7 @@ use crate::cell::{CellRecord, cell_file_name};
 use crate::error::StoreError;
 use crate::frames::{SCHEMA_VERSION, read_table, write_table};
 use crate::manifest::Manifest;
+use crate::older;
 use crate::row::{LatencyRow, OutcomeRow, Row, SiteRow};
 use crate::time::compact;
 
@@ -161,7 +162,7 @@ impl RunFolder {
         write_json(&self.manifest_path(), manifest)
     }
 
-    /// Reads the manifest.
+    /// Reads the manifest; one of an older version that this build still reads becomes one of today's.
     ///
     /// # Errors
     ///
@@ -173,10 +174,12 @@ impl RunFolder {
         let value: serde_json::Value = read_json(&path)?;
         let got = value.get("schema_version").and_then(serde_json::Value::as_u64);
         match got.map(|version| u32::try_from(version).unwrap_or(u32::MAX)) {
-            Some(got) if got != SCHEMA_VERSION => {
+            Some(got) if !older::is_read(got) => {
                 Err(StoreError::SchemaVersion { path, expected: SCHEMA_VERSION, got })
             }
-            _ => serde_json::from_value(value).map_err(|source| StoreError::Json { path, source }),
+            _ => serde_json::from_value(value)
+                .map(|manifest| Manifest { schema_version: SCHEMA_VERSION, ..manifest })
+                .map_err(|source| StoreError::Json { path, source }),
         }
     }
 

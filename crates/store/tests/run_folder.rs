@@ -16,13 +16,14 @@ fn cell(id: &str) -> CellRecord {
             status: "ok".into(),
             seed: u64::MAX,
             samples: 2,
-            top1: Some(0.1 + 0.2),
+            metric: "top1".into(),
+            score: Some(0.1 + 0.2),
             ..Row::default()
         },
         latency: vec![LatencyRow { cell: id.into(), batch: 8, ratio: 1.0 / 3.0, ..LatencyRow::default() }],
         outcomes: vec![
-            OutcomeRow { cell: id.into(), sample: 0, label: 3, predicted: Some(3) },
-            OutcomeRow { cell: id.into(), sample: 1, label: 4, predicted: None },
+            OutcomeRow { cell: id.into(), sample: 0, target: Some(3.0), output: Some(3.0) },
+            OutcomeRow { cell: id.into(), sample: 1, target: Some(4.0), output: None },
         ],
         sites: vec![SiteRow {
             cell: id.into(),
@@ -94,11 +95,11 @@ fn numbers_that_json_lacks_are_nulls_or_errors() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunFolder::create(folder.path()).unwrap();
     let mut optional = cell("a");
-    optional.row.top1 = Some(f64::NAN);
+    optional.row.score = Some(f64::NAN);
     run.write_cell(&optional).unwrap();
-    assert_eq!(run.read_cell("a").unwrap().unwrap().row.top1, None);
+    assert_eq!(run.read_cell("a").unwrap().unwrap().row.score, None);
     run.assemble(&[optional]).unwrap();
-    assert_eq!(run.load_tables().unwrap().rows[0].top1, None);
+    assert_eq!(run.load_tables().unwrap().rows[0].score, None);
     let mut required = cell("b");
     required.sites[0].low = f64::NEG_INFINITY;
     let error = run.write_cell(&required).unwrap_err().to_string();
@@ -112,7 +113,7 @@ fn create_and_open_check_the_folder() {
     assert!(matches!(RunFolder::open(folder.path()), Err(StoreError::NotARun { .. })));
     let run = RunFolder::create(folder.path()).unwrap();
     let mut manifest = Manifest { created_utc: "2026-11-24T14:03:00Z".into(), ..Manifest::default() };
-    manifest.models.insert("cnn/1".into(), ModelInfo { fp32_top1: Some(0.97), ..ModelInfo::default() });
+    manifest.models.insert("cnn/1".into(), ModelInfo { fp32_score: Some(0.97), ..ModelInfo::default() });
     run.write_manifest(&manifest).unwrap();
     assert_eq!(RunFolder::open(folder.path()).unwrap().read_manifest().unwrap(), manifest);
     let error = RunFolder::create(folder.path()).unwrap_err();
@@ -130,8 +131,8 @@ fn create_and_open_check_the_folder() {
 fn a_manifest_of_another_version_is_refused_by_number() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunFolder::create(folder.path()).unwrap();
-    fs::write(run.manifest_path(), br#"{"schema_version": 2}"#).unwrap();
-    assert!(matches!(run.read_manifest(), Err(StoreError::SchemaVersion { got: 2, .. })));
+    fs::write(run.manifest_path(), br#"{"schema_version": 3}"#).unwrap();
+    assert!(matches!(run.read_manifest(), Err(StoreError::SchemaVersion { got: 3, .. })));
     fs::write(run.manifest_path(), b"{").unwrap();
     assert!(matches!(run.read_manifest(), Err(StoreError::Json { .. })));
 }

@@ -16,8 +16,8 @@ fn outcomes() -> Vec<OutcomeRow> {
         .map(|sample| OutcomeRow {
             cell: "a/b".into(),
             sample,
-            label: sample % 2,
-            predicted: (sample != 2).then_some(1),
+            target: Some(f64::from(sample % 2)),
+            output: (sample != 2).then_some(0.25),
         })
         .collect()
 }
@@ -40,7 +40,8 @@ fn every_table_round_trips_empty_full_and_with_nulls() {
         cell: "m/d/é".into(),
         seed: u64::MAX,
         failure: Some(String::new()),
-        top1: Some(0.1 + 0.2),
+        metric: "top1".into(),
+        score: Some(0.1 + 0.2),
         sqnr_db: Some(-3.5e-300),
         weight_bytes: 1 << 40,
         peak_resident_bytes: Some(7),
@@ -56,13 +57,13 @@ fn every_table_round_trips_empty_full_and_with_nulls() {
 /// An outcomes table with one thing changed.
 fn changed(change: impl Fn(&mut ColumnTable)) -> StoreError {
     let mut table = ColumnTable {
-        names: ["schema_version", "cell", "sample", "label", "predicted"].map(str::to_owned).to_vec(),
+        names: ["schema_version", "cell", "sample", "target", "output"].map(str::to_owned).to_vec(),
         columns: vec![
             Column::Int(vec![1]),
             Column::Str(vec!["a".into()]),
             Column::Int(vec![0]),
-            Column::Int(vec![0]),
-            Column::Int(vec![0]),
+            Column::Float(vec![0.0]),
+            Column::Float(vec![0.0]),
         ],
         rows: 1,
     };
@@ -117,6 +118,6 @@ fn tables_are_plain_parquet() {
     let bytes = encode_table(&outcomes()[..2], Path::new("t")).unwrap();
     let table = read_parquet_columns(&bytes, Path::new("t")).unwrap();
     assert_eq!(table.names[0], "schema_version");
-    assert_eq!(table.column("schema_version"), Some(&Column::Int(vec![1, 1])));
+    assert_eq!(table.column("schema_version"), Some(&Column::Int(vec![2, 2])));
     assert_eq!(table.column("sample"), Some(&Column::Int(vec![0, 1])));
 }

@@ -8,10 +8,10 @@ use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Marker};
 use crate::select::in_known_order;
 use crate::text;
 
-pub(crate) mod accuracy_calibrators;
-pub(crate) mod accuracy_latency;
 pub(crate) mod histogram;
 pub(crate) mod memory;
+pub(crate) mod score_calibrators;
+pub(crate) mod score_latency;
 pub(crate) mod site_sqnr;
 
 /// dtypes in the order in which tables and legends name them.

@@ -1,13 +1,15 @@
-//! Top-1 against latency relative to fp32, with the Pareto front.
+//! The score against latency relative to fp32, with the Pareto front.
 
 use std::ops::Range;
 
+use calibench_metrics::quantile;
 use calibench_store::{LatencyRow, Row};
 use plotters::prelude::*;
 
 use super::{DTYPES, TIMINGS, place};
 use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Margins, Marker, Pixel, Tips};
 use crate::pareto;
+use crate::score::Metric;
 use crate::select::{CellNames, FP32, ModelView, in_known_order};
 use crate::text::{self, finite};
 
@@ -17,34 +19,36 @@ const MARGINS: Margins = Margins { left: 76, right: 306, top: 66, bottom: 62 };
 const LEGEND_X: i32 = 612;
 const LINE: i32 = 19;
 
-/// One cell that has both an accuracy and a latency.
+/// One cell that has both a score and a latency.
 struct Point<'a> {
     row: &'a Row,
     latency: &'a LatencyRow,
-    top1: f64,
+    score: f64,
 }
 
-/// The plot, or nothing where no cell has both an accuracy and a latency.
+/// The plot, or nothing where no cell has both a score and a latency.
 pub(crate) fn draw(view: &ModelView<'_>, names: &CellNames) -> Result<Option<String>, DrawError> {
     let points: Vec<Point<'_>> = view
         .finished()
-        .filter_map(|row| Some(Point { row, latency: view.latency(row)?, top1: finite(row.top1)? }))
+        .filter_map(|row| Some(Point { row, latency: view.latency(row)?, score: finite(row.score)? }))
         .collect();
     let (Some(batch), false) = (view.batch, points.is_empty()) else {
         return Ok(None);
     };
-    let description = format!("{}: top-1 against latency relative to fp32", view.name);
+    let metric = view.metric;
+    let description = format!("{}: {} against latency relative to fp32", view.name, metric.name());
     let svg = chart::picture(HEIGHT, &description, |area, tips| {
-        let title = format!("{}: accuracy against latency", view.name);
+        let title = format!("{}: {} against latency", view.name, metric.name());
+        let better = if metric.lower_is_better() { "down" } else { "up" };
         let cells = text::count_of(points.len(), "cell");
-        let subtitle = format!("{cells}, bars are 95 % intervals; up and left is better");
+        let subtitle = format!("{cells}, bars are 95 % intervals; {better} and left is better");
         chart::title(area, &title, &subtitle)?;
-        let y = accuracy_axis(&points);
+        let y = score_axis(&points, metric);
         let x = latency_axis(&points, batch);
-        let floor = y.range.start;
+        let shown = y.range.clone();
         let chart = chart::frame(area, &MARGINS, &x, &y)?;
-        plot(area, &chart, &points, floor, names, tips)?;
-        legend(area, &points, names)
+        plot(area, &chart, &points, (metric, &shown), names, tips)?;
+        legend(area, &points, metric, names)
     })?;
     Ok(Some(svg))
 }
@@ -79,71 +83,84 @@ fn latency_ticks(log2: &Range<f64>) -> Vec<f64> {
     ratios.into_iter().filter(|r| *r > 0.0).map(f64::log2).collect()
 }
 
-/// Percent. A few cells far below the others do not squeeze those: they are drawn at the lower edge.
-fn accuracy_axis(points: &[Point<'_>]) -> Axis {
-    let best = points.iter().map(|p| p.top1).fold(0.0, f64::max);
-    let near: Vec<&Point<'_>> = points.iter().filter(|p| p.top1 >= best - 0.12).collect();
+/// A few cells far worse than the others do not squeeze those: they are drawn at the edge where worse scores lie.
+fn score_axis(points: &[Point<'_>], metric: Metric) -> Axis {
+    let gains: Vec<f64> = points.iter().map(|p| metric.gain(Some(p.score))).collect();
+    let limit = gains.iter().copied().fold(f64::NEG_INFINITY, f64::max) - tolerance(&gains, metric);
+    let near: Vec<&Point<'_>> = points.iter().filter(|p| metric.gain(Some(p.score)) >= limit).collect();
     let shown = if near.len() * 2 >= points.len() { near } else { points.iter().collect() };
     let ends = shown
         .iter()
-        .flat_map(|p| [Some(p.top1), finite(p.row.top1_low), finite(p.row.top1_high)])
+        .flat_map(|p| [Some(p.score), finite(p.row.score_low), finite(p.row.score_high)])
         .flatten()
-        .map(|v| v * 100.0);
+        .map(|v| metric.on_axis(v));
     let range = chart::padded(ends, 0.05).unwrap_or(0.0..100.0);
-    let range = range.start.max(-1.0)..range.end.min(100.6);
-    Axis {
-        ticks: chart::round_ticks(&range, 9),
-        range,
-        title: "top-1 accuracy (%)".to_owned(),
-        format: text::plain,
+    let range = if metric.is_share() { range.start.max(-1.0)..range.end.min(100.6) } else { range };
+    Axis { ticks: chart::round_ticks(&range, 9), range, title: metric.axis_title(), format: text::plain }
+}
+
+/// How much worse than the best a score may be to be among the others: 12 points of a share, else four times as
+/// much as the median one, and at least 2 % of the best.
+fn tolerance(gains: &[f64], metric: Metric) -> f64 {
+    if metric.is_share() {
+        return 0.12;
     }
+    let mut sorted = gains.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let best = sorted.last().copied().unwrap_or(0.0);
+    (4.0 * (best - quantile(&sorted, 0.5).unwrap_or(best))).max(0.02 * best.abs())
 }
 
 fn plot(
     area: &Area<'_>,
     chart: &Chart<'_, '_>,
     points: &[Point<'_>],
-    floor: f64,
+    (metric, shown): (Metric, &Range<f64>),
     names: &CellNames,
     tips: &mut Tips,
 ) -> Result<(), DrawError> {
     let (across, down) = chart.plotting_area().get_pixel_range();
-    let pixel = |ratio: f64, top1: f64| -> Pixel {
-        let (x, y) = chart.backend_coord(&(ratio.log2(), top1 * 100.0));
+    let pixel = |ratio: f64, score: f64| -> Pixel {
+        let (x, y) = chart.backend_coord(&(ratio.log2(), metric.on_axis(score)));
         (x.clamp(across.start, across.end), y.clamp(down.start, down.end))
     };
     equal_line(area, pixel(1.0, 1.0).0, &down)?;
     for p in points {
         error_bars(area, p, &pixel)?;
     }
-    let front = front(points);
+    let front = front(points, metric);
     front_line(area, &front, points, &across, &pixel)?;
     // Common kinds first and the fp32 reference last: what is rare stays visible in a crowd.
     let kind = |p: &Point<'_>| (p.row.dtype.clone(), p.row.timing.clone());
     let alike = |i: usize| points.iter().filter(|p| kind(p) == kind(&points[i])).count();
     let mut order: Vec<usize> = (0..points.len()).collect();
     order.sort_by_cached_key(|&i| (points[i].row.dtype == FP32, std::cmp::Reverse(alike(i))));
-    let mut below = 0;
+    let mut beyond = 0;
+    let lower = metric.lower_is_better();
+    let (arrow, side) = if lower { ("↑", "above") } else { ("↓", "below") };
     for i in order {
         let p = &points[i];
-        let (x, mut y) = pixel(p.latency.ratio, p.top1);
+        let (x, mut y) = pixel(p.latency.ratio, p.score);
         let (colour, marker) = look(p.row, points);
-        if p.top1 * 100.0 < floor {
-            below += 1;
-            y = down.end - 8;
-            chart::write(area, (x, y - 14), "↓", chart::SMALL_SIZE, colour, Align::Centre)?;
+        let at = metric.on_axis(p.score);
+        if if lower { at > shown.end } else { at < shown.start } {
+            beyond += 1;
+            y = if lower { down.start + 8 } else { down.end - 8 };
+            let arrow_y = if lower { y + 14 } else { y - 14 };
+            chart::write(area, (x, arrow_y), arrow, chart::SMALL_SIZE, colour, Align::Centre)?;
         }
         chart::mark(area, (x, y), marker, if p.row.dtype == FP32 { 7 } else { 5 }, colour)?;
-        tips.add((x, y), 8, tip(p, names));
+        tips.add((x, y), 8, tip(p, metric, names));
     }
+    let rise = if lower { 12 } else { -12 };
     for (number, &i) in front.iter().enumerate() {
-        let (x, y) = pixel(points[i].latency.ratio, points[i].top1);
+        let (x, y) = pixel(points[i].latency.ratio, points[i].score);
         let label = (number + 1).to_string();
-        chart::write(area, (x - 8, y - 12), &label, chart::LABEL_SIZE, chart::INK, Align::Centre)?;
+        chart::write(area, (x - 8, y + rise), &label, chart::LABEL_SIZE, chart::INK, Align::Centre)?;
     }
-    if below > 0 {
-        let note = format!("↓ {} below the axis", text::count_of(below, "cell"));
-        let at = (across.end - 6, down.end - 40);
+    if beyond > 0 {
+        let note = format!("{arrow} {} {side} the axis", text::count_of(beyond, "cell"));
+        let at = (across.end - 6, if lower { down.start + 40 } else { down.end - 40 });
         chart::write(area, at, &note, chart::SMALL_SIZE, chart::MUTED, Align::Right)?;
     }
     Ok(())
@@ -159,18 +176,19 @@ fn equal_line(area: &Area<'_>, x: i32, down: &Range<i32>) -> Result<(), DrawErro
 
 fn error_bars(area: &Area<'_>, p: &Point<'_>, pixel: &impl Fn(f64, f64) -> Pixel) -> Result<(), DrawError> {
     let style = chart::AXIS.mix(0.35).stroke_width(1);
-    let low = pixel(p.latency.ratio_low, p.top1);
-    let high = pixel(p.latency.ratio_high, p.top1);
+    let low = pixel(p.latency.ratio_low, p.score);
+    let high = pixel(p.latency.ratio_high, p.score);
     chart::line(area, vec![low, high], style)?;
-    if let (Some(low), Some(high)) = (finite(p.row.top1_low), finite(p.row.top1_high)) {
+    if let (Some(low), Some(high)) = (finite(p.row.score_low), finite(p.row.score_high)) {
         let ends = vec![pixel(p.latency.ratio, low), pixel(p.latency.ratio, high)];
         chart::line(area, ends, style)?;
     }
     Ok(())
 }
 
-fn front(points: &[Point<'_>]) -> Vec<usize> {
-    let plane: Vec<(f64, f64)> = points.iter().map(|p| (p.latency.ratio, p.top1)).collect();
+fn front(points: &[Point<'_>], metric: Metric) -> Vec<usize> {
+    let plane: Vec<(f64, f64)> =
+        points.iter().map(|p| (p.latency.ratio, metric.gain(Some(p.score)))).collect();
     pareto::front(&plane)
 }
 
@@ -184,7 +202,7 @@ fn front_line(
 ) -> Result<(), DrawError> {
     let mut stairs: Vec<Pixel> = Vec::new();
     for &i in front {
-        let (x, y) = pixel(points[i].latency.ratio, points[i].top1);
+        let (x, y) = pixel(points[i].latency.ratio, points[i].score);
         if let Some(&(_, before)) = stairs.last() {
             stairs.push((x, before));
         }
@@ -225,18 +243,19 @@ fn timing_marker(timing: &str, present: &[&str]) -> Marker {
     ORDER[place(timing, &TIMINGS, present) % ORDER.len()]
 }
 
-fn tip(p: &Point<'_>, names: &CellNames) -> String {
+fn tip(p: &Point<'_>, metric: Metric, names: &CellNames) -> String {
     format!(
-        "{}: top-1 {}, {} the fp32 latency [{}, {}]",
+        "{}: {} {}, {} the fp32 latency [{}, {}]",
         names.name(p.row),
-        text::percent(p.top1),
+        metric.name(),
+        metric.show(p.score),
         text::ratio(p.latency.ratio),
         text::ratio_bare(p.latency.ratio_low),
         text::ratio_bare(p.latency.ratio_high),
     )
 }
 
-fn legend(area: &Area<'_>, points: &[Point<'_>], names: &CellNames) -> Result<(), DrawError> {
+fn legend(area: &Area<'_>, points: &[Point<'_>], metric: Metric, names: &CellNames) -> Result<(), DrawError> {
     let dtypes = in_known_order(points.iter().map(|p| p.row.dtype.as_str()), &DTYPES);
     let timings = in_known_order(points.iter().map(|p| p.row.timing.as_str()), &TIMINGS);
     let top = 74;
@@ -267,11 +286,17 @@ fn legend(area: &Area<'_>, points: &[Point<'_>], names: &CellNames) -> Result<()
         chart::write(area, (right + 20, y), name, chart::LABEL_SIZE, chart::INK, Align::Left)?;
     }
     let lines = (dtypes.len() as i32).max(rows + 1);
-    front_list(area, points, names, top + LINE * (lines + 1) + 14)
+    front_list(area, points, metric, names, top + LINE * (lines + 1) + 14)
 }
 
-fn front_list(area: &Area<'_>, points: &[Point<'_>], names: &CellNames, top: i32) -> Result<(), DrawError> {
-    let front = front(points);
+fn front_list(
+    area: &Area<'_>,
+    points: &[Point<'_>],
+    metric: Metric,
+    names: &CellNames,
+    top: i32,
+) -> Result<(), DrawError> {
+    let front = front(points, metric);
     chart::line(area, vec![(LEGEND_X, top), (LEGEND_X + 16, top)], chart::INK.mix(0.55).stroke_width(2))?;
     chart::heading(area, (LEGEND_X + 22, top), "Pareto front")?;
     let step = 2 * LINE;
@@ -287,7 +312,7 @@ fn front_list(area: &Area<'_>, points: &[Point<'_>], names: &CellNames, top: i32
         chart::write(area, (left, y), &name, chart::SMALL_SIZE, chart::INK, Align::Left)?;
         let separator = if parameters.is_empty() { "" } else { " · " };
         let values =
-            format!("{parameters}{separator}{} at {}", text::percent(p.top1), text::ratio(p.latency.ratio));
+            format!("{parameters}{separator}{} at {}", metric.show(p.score), text::ratio(p.latency.ratio));
         let under = (left, y + LINE - 3);
         chart::write(area, under, &values, chart::SMALL_SIZE, chart::MUTED, Align::Left)?;
     }

@@ -1,10 +1,11 @@
-//! Top-1 per calibration method with Wilson intervals, for static int8.
+//! The score per calibration method with its interval, for static int8.
 
 use calibench_store::Row;
 use plotters::prelude::*;
 
 use super::{row_axis, row_labels};
 use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Margins, Marker, Tips};
+use crate::score::Metric;
 use crate::select::{CellNames, ModelView, in_known_order};
 use crate::text::{self, finite};
 
@@ -21,30 +22,33 @@ struct Group<'a> {
     symmetry: &'a str,
 }
 
-/// The plot, or nothing where no static int8 cell has an accuracy.
+/// The plot, or nothing where no static int8 cell has a score.
 pub(crate) fn draw(view: &ModelView<'_>, names: &CellNames) -> Result<Option<String>, DrawError> {
     let rows: Vec<&Row> = view
         .finished()
-        .filter(|r| r.dtype == "int8" && r.timing == "static" && finite(r.top1).is_some())
+        .filter(|r| r.dtype == "int8" && r.timing == "static" && finite(r.score).is_some())
         .collect();
     let methods = in_known_order(rows.iter().map(|r| r.calibrator.as_str()), &[]);
     if methods.is_empty() {
         return Ok(None);
     }
     let groups = groups(&rows);
-    let description = format!("{}: top-1 per calibration method, static int8", view.name);
+    let metric = view.metric;
+    let description = format!("{}: {} per calibration method, static int8", view.name, metric.name());
     let most = methods.iter().map(|m| rows.iter().filter(|r| r.calibrator == *m).count()).max().unwrap_or(1);
     let row = (DOT * most as i32).max(ROW);
     let height = MARGINS.top + MARGINS.bottom + u32::try_from(row * methods.len() as i32).unwrap_or(400);
     let svg = chart::picture(height, &description, |area, tips| {
-        let title = format!("{}: accuracy per calibration method", view.name);
-        chart::title(area, &title, "static int8; bars are 95 % Wilson intervals")?;
+        let title = format!("{}: {} per calibration method", view.name, metric.name());
+        let better = if metric.lower_is_better() { "left" } else { "right" };
+        let subtitle = format!("static int8; bars are 95 % intervals; further {better} is better");
+        chart::title(area, &title, &subtitle)?;
         legend(area, &groups)?;
-        let chart = chart::frame(area, &MARGINS, &accuracy_axis(view, &rows), &row_axis(&methods))?;
+        let chart = chart::frame(area, &MARGINS, &score_axis(view, &rows), &row_axis(&methods))?;
         row_labels(area, &chart, &methods)?;
         separators(area, &chart, methods.len())?;
         reference_lines(area, &chart, view)?;
-        dots(area, &chart, &rows, &methods, &groups, names, tips)
+        dots(area, &chart, &rows, &methods, &groups, (metric, names), tips)
     })?;
     Ok(Some(svg))
 }
@@ -64,21 +68,16 @@ fn groups<'a>(rows: &[&'a Row]) -> Vec<Group<'a>> {
     groups
 }
 
-fn accuracy_axis(view: &ModelView<'_>, rows: &[&Row]) -> Axis {
+fn score_axis(view: &ModelView<'_>, rows: &[&Row]) -> Axis {
     let ends = rows
         .iter()
         .copied()
-        .flat_map(|r| [r.top1, r.top1_low, r.top1_high])
-        .chain(view.references().map(|r| r.top1))
+        .flat_map(|r| [r.score, r.score_low, r.score_high])
+        .chain(view.references().map(|r| r.score))
         .filter_map(finite)
-        .map(|v| v * 100.0);
+        .map(|v| view.metric.on_axis(v));
     let range = chart::padded(ends, 0.06).unwrap_or(0.0..100.0);
-    Axis {
-        ticks: chart::round_ticks(&range, 8),
-        range,
-        title: "top-1 accuracy (%)".to_owned(),
-        format: text::plain,
-    }
+    Axis { ticks: chart::round_ticks(&range, 8), range, title: view.metric.axis_title(), format: text::plain }
 }
 
 /// Light lines between the methods.
@@ -92,14 +91,14 @@ fn separators(area: &Area<'_>, chart: &Chart<'_, '_>, methods: usize) -> Result<
     Ok(())
 }
 
-/// A dashed line per distinct fp32 accuracy (one per seed), named once.
+/// A dashed line per distinct fp32 score (one per seed), named once.
 fn reference_lines(area: &Area<'_>, chart: &Chart<'_, '_>, view: &ModelView<'_>) -> Result<(), DrawError> {
-    let mut values: Vec<f64> = view.references().filter_map(|r| finite(r.top1)).collect();
+    let mut values: Vec<f64> = view.references().filter_map(|r| finite(r.score)).collect();
     values.sort_by(f64::total_cmp);
     values.dedup();
     let (_, down) = chart.plotting_area().get_pixel_range();
     for &value in &values {
-        let (x, _) = chart.backend_coord(&(value * 100.0, 0.0));
+        let (x, _) = chart.backend_coord(&(view.metric.on_axis(value), 0.0));
         chart::dashed(area, (x, down.start), (x, down.end), BLACK.stroke_width(1))?;
     }
     Ok(())
@@ -111,7 +110,7 @@ fn dots(
     rows: &[&Row],
     methods: &[&str],
     groups: &[Group<'_>],
-    names: &CellNames,
+    (metric, names): (Metric, &CellNames),
     tips: &mut Tips,
 ) -> Result<(), DrawError> {
     for (m, method) in methods.iter().enumerate() {
@@ -129,30 +128,20 @@ fn dots(
             .collect();
         let radius = if slots.len() > 4 { 3 } else { 4 };
         for (i, (g, row)) in slots.iter().enumerate() {
-            let Some(top1) = finite(row.top1) else { continue };
+            let Some(score) = finite(row.score) else { continue };
             let y = -(m as f64) - (i as f64 + 1.0) / (slots.len() as f64 + 1.0);
             let (colour, marker) = look(*g);
-            let pixel = |v: f64| chart.backend_coord(&(v * 100.0, y));
-            if let (Some(low), Some(high)) = (finite(row.top1_low), finite(row.top1_high)) {
+            let pixel = |v: f64| chart.backend_coord(&(metric.on_axis(v), y));
+            if let (Some(low), Some(high)) = (finite(row.score_low), finite(row.score_high)) {
                 let ends = vec![pixel(low), pixel(high)];
                 chart::line(area, ends, colour.mix(0.6).stroke_width(2))?;
             }
-            chart::mark(area, pixel(top1), marker, radius, colour)?;
-            tips.add(pixel(top1), radius + 3, tip(row, names));
+            chart::mark(area, pixel(score), marker, radius, colour)?;
+            let tip = format!("{}: {} {}", names.name(row), metric.name(), metric.with_interval(row));
+            tips.add(pixel(score), radius + 3, tip);
         }
     }
     Ok(())
-}
-
-fn tip(row: &Row, names: &CellNames) -> String {
-    let show = |v| text::or_missing(v, text::percent_bare);
-    format!(
-        "{}: top-1 {} % [{}, {}]",
-        names.name(row),
-        show(row.top1),
-        show(row.top1_low),
-        show(row.top1_high)
-    )
 }
 
 fn look(group: usize) -> (RGBColor, Marker) {
