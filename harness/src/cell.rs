@@ -13,11 +13,12 @@ use calibench_kernels::Kernels;
 use calibench_metrics::{agreement, cosine, kl_divergence, max_abs_error, predictions, sqnr_db};
 use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
 use calibench_store::{CellRecord, LatencyRow, OutcomeRow, Row, RunFolder};
-use calibench_tasks::{Dataset, Feature, Outcome, Samples, Task, task_for};
+use calibench_tasks::{Feature, Outcome, Samples, Targets, Task, task_for};
 
 use crate::axes::{Cell, calibrator};
 use crate::config::Measure;
 use crate::plan::Plan;
+use crate::subject::Subject;
 use crate::{clock, memory, prepare, sites};
 
 /// A cell made ready: the graph it runs and how its numbers are represented.
@@ -29,6 +30,9 @@ struct Ready {
     solve_seconds: Option<f64>,
 }
 
+/// The metric whose targets are the fp32 model's own outputs.
+const FIDELITY: &str = "fidelity";
+
 /// Outputs over the whole test split, row-major, and what they say of each sample.
 struct Evaluation {
     outputs: Vec<f32>,
@@ -36,6 +40,10 @@ struct Evaluation {
 }
 
 impl Evaluation {
+    fn new(task: &dyn Task, outputs: Vec<f32>) -> Result<Self> {
+        Ok(Self { outcomes: task.outcomes(&outputs)?, outputs })
+    }
+
     /// Share of samples for which both predict the same class.
     fn agreement(&self, other: &Self, classes: usize) -> f64 {
         agreement(&predictions(&self.outputs, classes), &predictions(&other.outputs, classes))
@@ -49,23 +57,22 @@ impl Evaluation {
 pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let measure = &plan.measure;
     let id = cell.id();
-    let dataset = prepare::dataset(&cell.model, plan.dataset_dir.as_deref())?;
-    let trained = prepare::model(&cell.model, cell.seed, &dataset, &mut |_| ControlFlow::Continue(()))?;
-    let ready = ready(cell, &trained.graph, &dataset, folder)?;
+    let untold = &mut |_| ControlFlow::Continue(());
+    let mut subject = Subject::load(&cell.model, cell.seed, &plan.sources, measure, untold)?;
+    let ready = ready(cell, &subject, folder)?;
     let options = |max_batch| -> Result<CompileOptions> {
         let kernels = Kernels::new(cell.kernel.parse()?)?;
         Ok(CompileOptions { kernels, threads: cell.threads, max_batch })
     };
     let largest = measure.batch.iter().copied().max().unwrap_or(1);
-    let test = &dataset.test;
-    let task = task_for(test, &dataset.meta.metric, dataset.meta.classes as usize)?;
+    let width = subject.width();
 
     // Memory first: nothing but the candidate has run, and the peak starts from what it holds.
     let load = Instant::now();
     let mut candidate = Executable::compile(&ready.graph, &ready.spec, options(largest)?)?;
     let load_seconds = load.elapsed().as_secs_f64();
     memory::reset_peak();
-    candidate.run(largest, &views(&input_of(test, largest)))?;
+    candidate.run(largest, &views(&input_of(&subject.test, largest)))?;
     let peak_resident_bytes = memory::peak_resident_bytes();
     let (weight_bytes, peak_activation_bytes) = (candidate.weight_bytes(), candidate.peak_activation_bytes());
     drop(candidate);
@@ -74,20 +81,26 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
         Ok(Executable::compile(graph, spec, options(max_batch)?)?)
     };
     let reference = QuantSpec::float(Dtype::Fp32);
-    let evaluate = |graph: &Graph, spec: &QuantSpec| -> Result<Evaluation> {
+    let run_all = |test: &Samples, graph: &Graph, spec: &QuantSpec| -> Result<Vec<f32>> {
         let mut executable = compiled(graph, spec, measure.evaluation_batch)?;
-        evaluation(&*task, measure.evaluation_batch, |batch, input| {
+        outputs(test, measure.evaluation_batch, |batch, input| {
             executable.run(batch, input).map(<[f32]>::to_vec)
         })
     };
-    let result = evaluate(&ready.graph, &ready.spec)?;
-    let twin = evaluate(&trained.graph, &reference)?;
+    let twin = run_all(&subject.test, &subject.graph, &reference)?;
+    if subject.metric == FIDELITY {
+        subject.test.targets = Targets::Values { width, data: twin.clone() };
+    }
+    let test = &subject.test;
+    let task = task_for(test, &subject.metric, width)?;
+    let twin = Evaluation::new(&*task, twin)?;
+    let result = Evaluation::new(&*task, run_all(test, &ready.graph, &ready.spec)?)?;
     let simulated = if cell.dtype.is_integer() { Some(simulate(&ready, &*task, measure)?) } else { None };
 
     let site_batch = measure.evaluation_batch.min(test.len());
     let site_rows = sites::compare(&id, &ready.graph, &ready.spec, site_batch, &test.batch(0..site_batch))?;
     let latency = latency(&id, cell, measure, test, |largest, twin_first| {
-        let twin = || compiled(&trained.graph, &reference, largest);
+        let twin = || compiled(&subject.graph, &reference, largest);
         let early = if twin_first { Some(twin()?) } else { None };
         let candidate = compiled(&ready.graph, &ready.spec, largest)?;
         Ok((candidate, early.map_or_else(twin, Ok)?))
@@ -103,7 +116,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
         calibration_seconds: ready.calibration_seconds,
         solve_seconds: ready.solve_seconds,
         load_seconds: Some(load_seconds),
-        ..keys(cell, &dataset.meta.id, task.metric().id)
+        ..keys(cell, &subject.dataset, task.metric().id)
     };
     score(&mut row, &*task, &result, &twin, simulated.as_ref());
     let outcomes = result.outcomes.iter().map(|o| outcome_row(&id, o)).collect();
@@ -132,7 +145,8 @@ pub fn keys(cell: &Cell, dataset: &str, metric: &str) -> Row {
 }
 
 /// Finds the quantization parameters: observers' statistics → calibrator → qparams, or QAT.
-fn ready(cell: &Cell, graph: &Graph, dataset: &Dataset, folder: &RunFolder) -> Result<Ready> {
+fn ready(cell: &Cell, subject: &Subject, folder: &RunFolder) -> Result<Ready> {
+    let graph = &subject.graph;
     let granularity = cell.granularity.unwrap_or(Granularity::PerTensor);
     let symmetry = cell.symmetry.unwrap_or(Symmetry::Symmetric);
     let mut ready = Ready {
@@ -144,6 +158,7 @@ fn ready(cell: &Cell, graph: &Graph, dataset: &Dataset, folder: &RunFolder) -> R
     };
     let Some(format) = cell.dtype.activation_format() else { return Ok(ready) };
     if cell.timing == Timing::Qat {
+        let dataset = subject.built_in.as_ref().context("only a built-in model can be fine-tuned")?;
         let tuned = prepare::fine_tuned(cell, graph, dataset, &mut |_| ControlFlow::Continue(()))?;
         (ready.graph, ready.spec) = (tuned.graph, tuned.spec);
         return Ok(ready);
@@ -184,26 +199,42 @@ fn views(inputs: &[Vec<f32>]) -> Vec<&[f32]> {
     inputs.iter().map(Vec::as_slice).collect()
 }
 
-fn evaluation(
-    task: &dyn Task,
+/// Outputs of all samples, `batch` of them at a time.
+fn outputs(
+    samples: &Samples,
     batch: usize,
     mut run: impl FnMut(usize, &[&[f32]]) -> Result<Vec<f32>, EngineError>,
-) -> Result<Evaluation> {
-    let samples = task.samples();
+) -> Result<Vec<f32>> {
     let mut outputs = Vec::new();
     for first in (0..samples.len()).step_by(batch) {
         let count = batch.min(samples.len() - first);
         outputs.extend(run(count, &samples.batch(first..first + count))?);
     }
-    let outcomes = task.outcomes(&outputs)?;
-    Ok(Evaluation { outputs, outcomes })
+    Ok(outputs)
+}
+
+/// Score of a model in fp32 on its test samples; `None` where it is undefined.
+///
+/// # Errors
+/// When the model does not run, or its outputs do not fit the metric.
+pub fn fp32_score(subject: &Subject, measure: &Measure) -> Result<Option<f64>> {
+    let batch = measure.evaluation_batch;
+    let options = CompileOptions { kernels: Kernels::best(), threads: 1, max_batch: batch };
+    let mut executable = Executable::compile(&subject.graph, &QuantSpec::float(Dtype::Fp32), options)?;
+    let outputs = outputs(&subject.test, batch, |n, input| executable.run(n, input).map(<[f32]>::to_vec))?;
+    if subject.metric == FIDELITY {
+        return Ok(Some(1.0));
+    }
+    let task = task_for(&subject.test, &subject.metric, subject.width())?;
+    Ok(task.score(&task.outcomes(&outputs)?))
 }
 
 /// The same parameters under fake quantization.
 fn simulate(ready: &Ready, task: &dyn Task, measure: &Measure) -> Result<Evaluation> {
     let mut tap = FakeQuantTap::new(&ready.graph, &ready.spec)?;
     let interpreter = Interpreter::new(&ready.graph)?;
-    evaluation(task, measure.evaluation_batch, |batch, input| interpreter.run_slice(batch, input, &mut tap))
+    let run = |batch: usize, input: &[&[f32]]| interpreter.run_slice(batch, input, &mut tap);
+    Evaluation::new(task, outputs(task.samples(), measure.evaluation_batch, run)?)
 }
 
 /// Fills in the score, fidelity to fp32, and integer against fake-quant. What compares predicted classes stays empty

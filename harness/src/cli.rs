@@ -10,6 +10,7 @@ use clap_complete::Shell;
 
 use crate::axes::Axes;
 use crate::lab::options::{Calibrate, Merge, Observe};
+use crate::own::{ModelName, Own};
 
 /// Measures what reduced precision costs and gains: calibration methods, accuracy, latency and memory.
 #[derive(Debug, Parser)]
@@ -37,6 +38,7 @@ pub enum Command {
         calibench sweep\n  \
         calibench sweep --model digits-cnn --dtype int8 --timing static --calibrator entropy\n  \
         calibench sweep --config my.toml --dry-run\n  \
+        calibench sweep --model resnet.onnx --data images.npz --scale 255 --timing static,dynamic\n  \
         calibench sweep --resume reports/runs/20261124T140300Z-host-abc1234\n\n\
         Exit status: 0 done, 1 error, 2 wrong usage, 3 some cells failed, 130 interrupted.")]
     Sweep(Box<Sweep>),
@@ -91,8 +93,8 @@ pub struct Sweep {
     /// Configuration file (TOML); `calibench config` prints the built-in one
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Models to measure
-    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(calibench_models::ALL.iter().map(|m| m.id)))]
+    /// Models to measure: built-in names, or ONNX files, which need --data
+    #[arg(long, value_delimiter = ',', value_name = "NAME|FILE", help_heading = "Axes", value_parser = ModelName)]
     pub model: Vec<String>,
     /// Number formats
     #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(Dtype::ALL.iter().map(|d| d.id())))]
@@ -124,14 +126,20 @@ pub struct Sweep {
     /// Seconds of timing per batch size and cell
     #[arg(long, value_name = "SECONDS", help_heading = "Measuring")]
     pub latency_seconds: Option<f64>,
-    /// Folder with dataset.toml that replaces the models' built-in dataset
+    /// Samples that ranges are found on
+    #[arg(long, value_name = "N", help_heading = "Measuring")]
+    pub calibration_samples: Option<usize>,
+    /// Folder with dataset.toml that replaces the built-in models' dataset
     #[arg(long, value_name = "DIR", help_heading = "Measuring")]
     pub dataset: Option<PathBuf>,
+    /// What your own models are tested on, and how
+    #[command(flatten)]
+    pub own: Own,
     /// The run folder to write, new or empty [default: reports/runs/UTC-HOST-COMMIT]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub out: Option<PathBuf>,
     /// Go on with a run that was interrupted: finished cells are kept, its own configuration is used
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "model", "dtype", "timing", "calibrator", "granularity", "symmetry", "kernel", "threads", "seed", "batch", "latency_seconds", "dataset", "dry_run"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "model", "dtype", "timing", "calibrator", "granularity", "symmetry", "kernel", "threads", "seed", "batch", "latency_seconds", "calibration_samples", "dataset", "data", "dry_run"])]
     pub resume: Option<PathBuf>,
     /// Print the cells, what stays in floating point and what is left out, and measure nothing
     #[arg(long)]
@@ -139,7 +147,7 @@ pub struct Sweep {
 }
 
 /// A parser of the names of a registry: help and completions list them, an error names the nearest.
-fn names(known: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
+pub(crate) fn names(known: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
     PossibleValuesParser::new(known.collect::<Vec<_>>())
 }
 
@@ -185,6 +193,8 @@ pub enum Registry {
     Fp8Calibrators,
     /// Kernels and their instruction sets
     Kernels,
+    /// ONNX operators that are imported
+    Operators,
     /// Columns of a row
     Metrics,
 }

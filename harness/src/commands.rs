@@ -15,6 +15,8 @@ use crate::axes::{Cell, answerable, calibrator};
 use crate::cli::{Cli, Command, Sweep};
 use crate::config::{Config, DEFAULT};
 use crate::plan::{Plan, plan};
+use crate::sources::Sources;
+use crate::subject::Subject;
 use crate::sweep::{Target, sweep};
 use crate::{EXIT_OK, cell, console, lab, prepare, worker};
 
@@ -56,12 +58,19 @@ fn run_sweep(options: &Sweep) -> Result<u8> {
     if let Some(seconds) = options.latency_seconds {
         config.measure.latency_seconds = seconds;
     }
+    if let Some(samples) = options.calibration_samples {
+        config.measure.calibration_samples = samples;
+    }
+    // Absolute, so that the run can be resumed from another folder.
+    let dataset_dir = options.dataset.as_ref().map(std::path::absolute).transpose();
+    let dataset_dir = dataset_dir.context("--dataset names no folder")?;
+    let sources = Sources { dataset_dir, ..options.own.sources()? };
     if options.dry_run {
-        console::result(&dry_run(&plan(&config, options.dataset.clone())?)?);
+        console::result(&dry_run(&plan(&config, sources)?)?);
         return Ok(EXIT_OK);
     }
     let target = Target { out: options.out.clone(), resume: options.resume.clone() };
-    sweep(&config, options.dataset.clone(), &target)
+    sweep(&config, sources, &target)
 }
 
 /// The plan in words.
@@ -73,7 +82,7 @@ fn dry_run(plan: &Plan) -> Result<String> {
     let mut models: Vec<String> = plan.models().into_iter().map(|(model, _)| model).collect();
     models.dedup();
     for model in models {
-        let graph = calibench_models::find(&model)?.inference_graph(0)?;
+        let graph = Subject::structure(&model, &plan.sources, &plan.measure)?;
         let placement = placement(&graph);
         text.push_str(&format!(
             "\n{model}: {} activations and {} weights are quantized in integer cells; in floating point stay:\n",

@@ -13,9 +13,12 @@ pub mod console;
 pub mod interrupt;
 pub mod lab;
 pub mod memory;
+pub mod own;
 pub mod plan;
 pub mod prepare;
 pub mod sites;
+pub mod sources;
+pub mod subject;
 pub mod sweep;
 pub mod worker;
 

@@ -10,14 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::axes::{Axes, Cell, calibrator, ids, parse_one};
 use crate::config::{Config, Measure};
+use crate::sources::{Sources, is_file};
 
 /// Everything a sweep will do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// How each cell is measured.
     pub measure: Measure,
-    /// The folder of a dataset that replaces the built-in one.
-    pub dataset_dir: Option<std::path::PathBuf>,
+    /// Where models and data come from.
+    pub sources: Sources,
     /// Cells in the order in which they run.
     pub cells: Vec<Cell>,
     /// What was left out, and why.
@@ -63,14 +64,14 @@ impl Plan {
 ///
 /// # Errors
 /// An unknown name (with the nearest), an instruction set this machine lacks, or a plan without a cell.
-pub fn plan(config: &Config, dataset_dir: Option<std::path::PathBuf>) -> Result<Plan> {
+pub fn plan(config: &Config, mut sources: Sources) -> Result<Plan> {
     config.check()?;
     let mut cells = Vec::new();
     let mut seen = BTreeSet::new();
     let mut excluded: BTreeMap<(String, String), u32> = BTreeMap::new();
     for group in &config.group {
-        for candidate in product(&group.clone().or(&config.defaults))? {
-            match meaning(candidate) {
+        for candidate in product(&group.clone().or(&config.defaults), &mut sources)? {
+            match meaning(candidate, &sources) {
                 Ok(cell) => {
                     if seen.insert(cell.id()) {
                         cells.push(cell);
@@ -88,18 +89,22 @@ pub fn plan(config: &Config, dataset_dir: Option<std::path::PathBuf>) -> Result<
     }
     // All cells of a model together, in the order of the configuration.
     cells.sort_by(|a, b| (&a.model, a.seed).cmp(&(&b.model, b.seed)));
-    Ok(Plan { measure: config.measure.clone(), dataset_dir, cells, excluded })
+    Ok(Plan { measure: config.measure.clone(), sources, cells, excluded })
 }
 
 /// All combinations of a group.
-fn product(axes: &Axes) -> Result<Vec<Cell>> {
+fn product(axes: &Axes, sources: &mut Sources) -> Result<Vec<Cell>> {
     axes.check()?;
     let names = |axis: &Option<Vec<String>>, all: Vec<String>| axis.clone().unwrap_or(all);
     let model_ids: Vec<String> = calibench_models::ALL.iter().map(|m| m.id.to_owned()).collect();
     let calibrator_ids = calibench_calibrators::ALL.iter().map(|c| c.id.to_owned()).collect();
-    let models = names(&axes.model, model_ids);
-    for model in &models {
-        calibench_models::find(model)?;
+    let mut models = names(&axes.model, model_ids);
+    for model in &mut models {
+        if is_file(model) {
+            *model = sources.add_file(model)?;
+        } else {
+            calibench_models::find(model)?;
+        }
     }
     let calibrators = names(&axes.calibrator, calibrator_ids);
     for name in &calibrators {
@@ -172,7 +177,7 @@ fn kernel(name: &str) -> Result<String> {
 }
 
 /// The cell with the axes that mean nothing to it removed, or what is excluded and why.
-fn meaning(mut cell: Cell) -> Result<Cell, (String, String)> {
+fn meaning(mut cell: Cell, sources: &Sources) -> Result<Cell, (String, String)> {
     let excluded = |what: String, reason: &str| Err((what, reason.to_owned()));
     let what = format!("{} with timing {}", cell.dtype, cell.timing);
     match (cell.dtype.is_integer(), cell.timing) {
@@ -193,6 +198,9 @@ fn meaning(mut cell: Cell) -> Result<Cell, (String, String)> {
         }
         (true, Timing::Dynamic) => {
             only(cell, "minmax", "a range found at run time is the tensor's own min-max")
+        }
+        (true, Timing::Qat) if sources.files.contains_key(&cell.model) => {
+            excluded(what, "fine-tuning needs the data and the recipe of a built-in model")
         }
         (true, Timing::Qat) => {
             let reason = "QAT's observers follow the weights while they change: a moving average of min-max";
@@ -234,12 +242,12 @@ mod tests {
     }
 
     fn with(axes: Axes) -> Result<Plan> {
-        plan(&Config::embedded().with_axes(&axes), None)
+        plan(&Config::embedded().with_axes(&axes), Sources::default())
     }
 
     #[test]
     fn the_default_plan_has_at_least_sixty_different_cells() {
-        let plan = plan(&Config::embedded(), None).unwrap();
+        let plan = plan(&Config::embedded(), Sources::default()).unwrap();
         let ids: BTreeSet<String> = plan.cells.iter().map(Cell::id).collect();
         assert_eq!(ids.len(), plan.cells.len());
         assert!(plan.cells.len() >= 60, "{}", plan.cells.len());

@@ -8,13 +8,13 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use calibench_engine::interpret::{Interpreter, ObserveTap};
 use calibench_graph::{Graph, ValueId, bind, placement};
-use calibench_models::{Cache, Progress, QatConfig, QatResult, Trained, load_or_train, qat};
+use calibench_models::{Cache, Progress, QatConfig, QatResult, qat};
 use calibench_quant::{Granularity, Stats, Symmetry};
-use calibench_tasks::Dataset;
+use calibench_store::DatasetInfo;
+use calibench_tasks::{Dataset, Samples};
 use serde::{Deserialize, Serialize};
 
 use crate::axes::Cell;
-use crate::config::Measure;
 
 /// Statistics of one calibration pass, as kept in the run folder: every calibrator replays them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,25 +70,10 @@ pub fn dataset(model: &str, dir: Option<&Path>) -> Result<Dataset> {
     Ok(dataset)
 }
 
-/// The trained model, from the cache or trained now. `progress` is told of each epoch and stops the
-/// training by `Break`.
-///
-/// # Errors
-/// When training fails or is stopped, or the cache folder cannot be used.
-pub fn model(
-    model: &str,
-    seed: u64,
-    dataset: &Dataset,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Trained> {
-    let entry = calibench_models::find(model)?;
-    Ok(load_or_train(entry, dataset, seed, &Cache::new(cache_dir()?), progress)?)
-}
-
 /// The model of a QAT cell fine-tuned with fake quantization, from the cache or tuned now.
 ///
 /// # Errors
-/// As [`model`].
+/// When fine-tuning fails or is stopped, or the cache folder cannot be used.
 pub fn fine_tuned(
     cell: &Cell,
     trained: &Graph,
@@ -101,12 +86,12 @@ pub fn fine_tuned(
     Ok(qat(trained, dataset, &config, &Cache::new(cache_dir()?), progress)?)
 }
 
-/// Fails when the calibration split is smaller than what a configuration asks for.
+/// Fails when the calibration split is smaller than what is asked for.
 ///
 /// # Errors
 /// Naming the key and both numbers.
-pub fn check_calibration(dataset: &Dataset, measure: &Measure) -> Result<()> {
-    let (asked, there) = (measure.calibration_samples, dataset.calibration.len());
+pub fn check_calibration(dataset: &Dataset, asked: usize) -> Result<()> {
+    let there = dataset.calibration.len();
     if asked > there {
         bail!(
             "measure.calibration_samples is {asked}, but dataset `{}` has {there} calibration samples",
@@ -116,35 +101,48 @@ pub fn check_calibration(dataset: &Dataset, measure: &Measure) -> Result<()> {
     Ok(())
 }
 
-/// Observes every activation site over the calibration split, once, for all `calibrators`.
+/// What the manifest says of a built-in dataset, or of the user's folder in its place.
+#[must_use]
+pub fn dataset_info(dataset: &Dataset) -> DatasetInfo {
+    let split = |name: &str, samples: &Samples| (name.to_owned(), samples.len() as u32);
+    DatasetInfo {
+        sha256: dataset.sha256.clone(),
+        version: dataset.meta.version.clone(),
+        licence: dataset.meta.licence.clone(),
+        splits: BTreeMap::from([
+            split("train", &dataset.train),
+            split("calibration", &dataset.calibration),
+            split("test", &dataset.test),
+        ]),
+    }
+}
+
+/// Observes every activation site over the calibration samples, once, for all `calibrators`.
 ///
 /// # Errors
-/// When the dataset has fewer calibration samples than asked for, or the graph does not run.
+/// When a calibrator is unknown or the graph does not run.
 pub fn calibrate(
     graph: &Graph,
-    dataset: &Dataset,
-    measure: &Measure,
+    samples: &Samples,
+    batch: usize,
     calibrators: &BTreeSet<String>,
 ) -> Result<Calibration> {
-    let split = &dataset.calibration;
-    check_calibration(dataset, measure)?;
     let kinds = calibench_calibrators::needs(calibrators)?;
     let placement = placement(graph);
     let start = Instant::now();
     let mut tap = ObserveTap::new(&placement, || calibench_observers::for_stats(kinds.iter().copied()));
     let interpreter = Interpreter::new(graph)?;
-    let batches = (0..measure.calibration_samples).step_by(measure.calibration_batch);
-    for (index, first) in batches.enumerate() {
-        let count = measure.calibration_batch.min(measure.calibration_samples - first);
+    for (index, first) in (0..samples.len()).step_by(batch).enumerate() {
+        let count = batch.min(samples.len() - first);
         tap.begin_batch(index as u64, count as u64);
-        interpreter.run_slice(count, &split.batch(first..first + count), &mut tap)?;
+        interpreter.run_slice(count, &samples.batch(first..first + count), &mut tap)?;
     }
     let mut stats: BTreeMap<ValueId, Stats> = tap.finish()?;
     let seconds = start.elapsed().as_secs_f64();
     let named = |id: &ValueId| stats.remove(id).map(|s| (graph.value(*id).name.clone(), s));
     Ok(Calibration {
         graph: graph.content_hash(),
-        samples: measure.calibration_samples as u32,
+        samples: samples.len() as u32,
         passes: 1,
         seconds,
         sites: placement.activations.iter().filter_map(named).collect(),

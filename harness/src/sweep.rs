@@ -6,18 +6,17 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
-use calibench_models::{Progress, Trained};
+use calibench_models::Progress;
 use calibench_quant::Timing;
 use calibench_report::terminal_summary;
-use calibench_store::{
-    CellRecord, DatasetInfo, Machine, Manifest, ModelInfo, RunFolder, rfc3339, run_name, write_atomic,
-};
-use calibench_tasks::Dataset;
+use calibench_store::{CellRecord, Machine, Manifest, ModelInfo, RunFolder, rfc3339, run_name, write_atomic};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::axes::Cell;
 use crate::config::Config;
 use crate::plan::{Plan, plan};
+use crate::sources::Sources;
+use crate::subject::Subject;
 use crate::worker::{self, Ending};
 use crate::{EXIT_CELLS_FAILED, EXIT_INTERRUPTED, EXIT_OK, cell, commands, console, interrupt, prepare};
 
@@ -34,10 +33,10 @@ pub struct Target {
 ///
 /// # Errors
 /// Whatever stops the whole sweep; a single cell's failure becomes a row.
-pub fn sweep(config: &Config, dataset_dir: Option<PathBuf>, target: &Target) -> Result<u8> {
+pub fn sweep(config: &Config, sources: Sources, target: &Target) -> Result<u8> {
     let (folder, plan, mut manifest) = match &target.resume {
         Some(dir) => resume(dir)?,
-        None => start(config, dataset_dir, target.out.as_deref())?,
+        None => start(config, sources, target.out.as_deref())?,
     };
     interrupt::listen()?;
     let prepared = prepare_models(&folder, &plan, &mut manifest)?;
@@ -50,17 +49,17 @@ pub fn sweep(config: &Config, dataset_dir: Option<PathBuf>, target: &Target) -> 
 /// Makes a new run folder with its plan and manifest.
 fn start(
     config: &Config,
-    dataset_dir: Option<PathBuf>,
+    sources: Sources,
     out: Option<&std::path::Path>,
 ) -> Result<(RunFolder, Plan, Manifest)> {
-    // Absolute, so that the run can be resumed from another folder.
-    let dataset_dir =
-        dataset_dir.map(std::path::absolute).transpose().context("--dataset names no folder")?;
-    let plan = plan(config, dataset_dir)?;
-    // Damaged or missing data is found before a folder is made for its results.
-    for (model, _) in plan.models() {
-        let dataset = prepare::dataset(&model, plan.dataset_dir.as_deref())?;
-        prepare::check_calibration(&dataset, &plan.measure)?;
+    let plan = plan(config, sources)?;
+    // What is damaged, missing or does not fit is found before a folder is made for its results.
+    let mut models: Vec<String> = plan.models().into_iter().map(|(model, _)| model).collect();
+    models.dedup();
+    for model in models {
+        for note in Subject::check(&model, &plan.sources, &plan.measure)? {
+            console::note(&format!("{model}: {note}"));
+        }
     }
     let machine = Machine::detect();
     let commit = commit();
@@ -125,34 +124,38 @@ fn resume(dir: &std::path::Path) -> Result<(RunFolder, Plan, Manifest)> {
 fn prepare_models(folder: &RunFolder, plan: &Plan, manifest: &mut Manifest) -> Result<ControlFlow<()>> {
     let calibrators = plan.calibrators();
     for (model, seed) in plan.models() {
-        let dataset = prepare::dataset(&model, plan.dataset_dir.as_deref())?;
         let what = format!("{model}, seed {seed}");
-        let trained = with_progress(&format!("training {what}"), |progress| {
-            prepare::model(&model, seed, &dataset, progress)
+        let subject = with_progress(&format!("training {what}"), |progress| {
+            Subject::load(&model, seed, &plan.sources, &plan.measure, progress)
                 .with_context(|| format!("cannot prepare model {what}"))
         })?;
-        let Some(trained) = trained else { return Ok(ControlFlow::Break(())) };
-        if let Some(seconds) = trained.seconds {
+        let Some(mut subject) = subject else { return Ok(ControlFlow::Break(())) };
+        if let Some(seconds) = subject.trained_seconds {
             console::note(&format!("trained {what} in {seconds:.0} s; later sweeps find it in the cache"));
         }
+        if subject.fp32_score.is_none() {
+            subject.fp32_score = cell::fp32_score(&subject, &plan.measure)?;
+        }
         let key = format!("{model}/{seed}");
-        record(manifest, &key, seed, &dataset, &trained)?;
+        record(manifest, &key, seed, &subject)?;
         if !calibrators.is_empty() {
             let path = prepare::calibration_file(&folder.stats_dir(), &model, seed);
-            let calibration = match prepare::read_calibration(&path, &trained.graph) {
+            let calibration = match prepare::read_calibration(&path, &subject.graph) {
                 Some(calibration) => calibration,
                 None => {
-                    let fresh = prepare::calibrate(&trained.graph, &dataset, &plan.measure, &calibrators)?;
+                    let (batch, samples) = (plan.measure.calibration_batch, &subject.calibration);
+                    let fresh = prepare::calibrate(&subject.graph, samples, batch, &calibrators)?;
                     write_atomic(&path, &serde_json::to_vec(&fresh)?)?;
                     fresh
                 }
             };
             manifest.calibration_passes.insert(key, calibration.passes);
         }
+        let Some(dataset) = &subject.built_in else { continue };
         let of_model = plan.cells.iter().filter(|c| c.timing == Timing::Qat);
         for cell in of_model.filter(|c| c.model == model && c.seed == seed) {
             let tuned = with_progress(&format!("fine-tuning {what} for {} QAT", cell.dtype), |progress| {
-                prepare::fine_tuned(cell, &trained.graph, &dataset, progress)
+                prepare::fine_tuned(cell, &subject.graph, dataset, progress)
             });
             match tuned {
                 Ok(Some(_)) => {}
@@ -186,32 +189,31 @@ fn with_progress<T>(
 ///
 /// # Errors
 /// When a resumed run was begun on other data or other weights: its rows could not be compared.
-fn record(manifest: &mut Manifest, key: &str, seed: u64, dataset: &Dataset, trained: &Trained) -> Result<()> {
-    let data = dataset_info(dataset);
-    let known = manifest.datasets.insert(dataset.meta.id.clone(), data);
-    if let Some(known) = known.filter(|known| known.sha256 != dataset.sha256) {
+fn record(manifest: &mut Manifest, key: &str, seed: u64, subject: &Subject) -> Result<()> {
+    let known = manifest.datasets.insert(subject.dataset.clone(), subject.info.clone());
+    if let Some(known) = known.filter(|known| known.sha256 != subject.info.sha256) {
         bail!(
             "this run was begun on dataset `{}` with SHA-256 {}, which is now {}; restore it or start a new sweep",
-            dataset.meta.id,
+            subject.dataset,
             known.sha256,
-            dataset.sha256
+            subject.info.sha256
         );
     }
     let known = manifest.models.remove(key);
-    if let Some(known) = known.as_ref().filter(|known| known.hash != trained.hash) {
+    if let Some(known) = known.as_ref().filter(|known| known.hash != subject.hash) {
         bail!(
-            "this run was begun on model {key} with hash {}, which trains to {} now; start a new sweep",
+            "this run was begun on model {key} with hash {}, which is {} now; start a new sweep",
             known.hash,
-            trained.hash
+            subject.hash
         );
     }
     let info = ModelInfo {
-        hash: trained.hash.clone(),
-        parameters: trained.parameters as u64,
-        metric: dataset.meta.metric.clone(),
-        fp32_score: Some(trained.test_top1),
+        hash: subject.hash.clone(),
+        parameters: subject.graph.parameter_count() as u64,
+        metric: subject.metric.clone(),
+        fp32_score: subject.fp32_score,
         seed,
-        trained_seconds: trained.seconds.or(known.and_then(|known| known.trained_seconds)),
+        trained_seconds: subject.trained_seconds.or(known.and_then(|known| known.trained_seconds)),
     };
     manifest.models.insert(key.to_owned(), info);
     Ok(())
@@ -233,7 +235,7 @@ fn run_cells(folder: &RunFolder, plan: &Plan) -> Result<()> {
                 Ending::Interrupted => break,
                 Ending::Failed(reason) => {
                     bar.suspend(|| console::note(&format!("failed: {id}: {reason}")));
-                    folder.write_cell(&failed(planned, plan, reason)?)?;
+                    folder.write_cell(&failed(folder, planned, plan, reason)?)?;
                 }
             }
         }
@@ -243,9 +245,12 @@ fn run_cells(folder: &RunFolder, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-fn failed(planned: &Cell, plan: &Plan, reason: String) -> Result<CellRecord> {
-    let dataset = prepare::dataset(&planned.model, plan.dataset_dir.as_deref())?;
-    let mut row = cell::keys(planned, &dataset.meta.id, &dataset.meta.metric);
+fn failed(folder: &RunFolder, planned: &Cell, plan: &Plan, reason: String) -> Result<CellRecord> {
+    // Nothing is loaded again: the manifest has what the row needs to stand beside the others.
+    let manifest = folder.read_manifest()?;
+    let model = manifest.models.get(&format!("{}/{}", planned.model, planned.seed));
+    let metric = model.map(|m| m.metric.clone()).unwrap_or_default();
+    let mut row = cell::keys(planned, &plan.sources.dataset_of(&planned.model)?, &metric);
     row.status = "failed".to_owned();
     row.failure = Some(reason);
     Ok(CellRecord { row, latency: Vec::new(), outcomes: Vec::new(), sites: Vec::new() })
@@ -283,20 +288,6 @@ fn finish(folder: &RunFolder, plan: &Plan, mut manifest: Manifest) -> Result<u8>
         return Ok(EXIT_INTERRUPTED);
     }
     Ok(if failed > 0 { EXIT_CELLS_FAILED } else { EXIT_OK })
-}
-
-fn dataset_info(dataset: &Dataset) -> DatasetInfo {
-    let split = |name: &str, samples: &calibench_tasks::Samples| (name.to_owned(), samples.len() as u32);
-    DatasetInfo {
-        sha256: dataset.sha256.clone(),
-        version: dataset.meta.version.clone(),
-        licence: dataset.meta.licence.clone(),
-        splits: BTreeMap::from([
-            split("train", &dataset.train),
-            split("calibration", &dataset.calibration),
-            split("test", &dataset.test),
-        ]),
-    }
 }
 
 /// A progress bar on stderr; nothing when stderr is not a terminal.

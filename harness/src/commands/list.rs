@@ -79,6 +79,10 @@ fn entries(what: Registry) -> Vec<Value> {
                 })
             })
             .collect(),
+        Registry::Operators => calibench_onnx::OPERATORS
+            .iter()
+            .map(|o| json!({ "id": o, "summary": "ONNX default domain, opset 8 to 21" }))
+            .collect(),
         Registry::Metrics => calibench_metrics::spec::ALL
             .iter()
             .map(|m| {

@@ -1,0 +1,231 @@
+//! Where models and data come from: built in, or the user's files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use calibench_engine::interpret::{Interpreter, NoTap};
+use calibench_graph::Graph;
+use calibench_onnx::{ConvertOptions, Converted, InputDim, Model, Signature};
+use calibench_store::DatasetInfo;
+use calibench_tasks::data::{Data, DataSpec, InputSignature, overlap};
+use calibench_tasks::{Samples, Targets};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Measure;
+use crate::subject::Subject;
+
+/// Everything that the command line says of models and data beside their names.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sources {
+    /// The folder of a dataset that replaces the built-in one.
+    pub dataset_dir: Option<PathBuf>,
+    /// The user's model files by the name that their cells carry.
+    pub files: BTreeMap<String, PathBuf>,
+    /// The data that the user's models are tested on.
+    pub data: Option<DataSpec>,
+    /// The data that they are calibrated on; some of `data` when `None`.
+    pub calibration_data: Option<DataSpec>,
+    /// Whether the two may share samples.
+    pub allow_overlap: bool,
+    /// Sizes of symbolic dimensions.
+    pub bind: BTreeMap<String, usize>,
+    /// The output that is scored; the model's first when `None`.
+    pub output: Option<String>,
+}
+
+/// Whether a model's name is a file rather than a name of the registry.
+#[must_use]
+pub fn is_file(model: &str) -> bool {
+    Path::new(model).extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
+}
+
+impl Sources {
+    /// Notes a model file; gives the name that its cells carry, which is the file's stem.
+    ///
+    /// # Errors
+    /// When it is no file, or another model has that name.
+    pub fn add_file(&mut self, file: &str) -> Result<String> {
+        let path = std::path::absolute(file).with_context(|| format!("{file} is no path"))?;
+        if !path.is_file() {
+            bail!("model {file} is not a file");
+        }
+        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+        let name: String = stem.chars().map(plain).collect();
+        let taken = calibench_models::ALL.iter().any(|m| m.id == name);
+        let other = self.files.get(&name).is_some_and(|known| *known != path);
+        if taken || other {
+            bail!(
+                "two models are called `{name}`, one of them {file}; rename the file or measure them in runs of their own"
+            );
+        }
+        if self.data.is_none() {
+            bail!(
+                "{file} needs data to be tested on: give --data FILE (npz, npy, safetensors, Parquet, CSV, IDX, a folder of images, or a .toml that describes them)"
+            );
+        }
+        self.files.insert(name.clone(), path);
+        Ok(name)
+    }
+
+    /// The name of the data that a model is tested on.
+    ///
+    /// # Errors
+    /// When the model, or the dataset's description, cannot be read.
+    pub fn dataset_of(&self, model: &str) -> Result<String> {
+        match (&self.data, &self.dataset_dir) {
+            (Some(spec), _) if self.files.contains_key(model) => Ok(dataset_name(spec)),
+            (_, dir) => Ok(crate::prepare::dataset(model, dir.as_deref())?.meta.id),
+        }
+    }
+
+    /// The user's model of that name with its data.
+    ///
+    /// # Errors
+    /// What is wrong with the file, the data, or their fit.
+    pub(crate) fn load(&self, name: &str, measure: &Measure) -> Result<Subject> {
+        let path = self.files.get(name).with_context(|| format!("no file of the model `{name}` is known"))?;
+        let spec = self.data.as_ref().context("no data are known to test it on")?;
+        let model = Model::load(path)?;
+        let at_model = || format!("model {}", path.display());
+        let signature = model.signature().with_context(at_model)?;
+        let wanted: Vec<InputSignature> = signature.iter().map(|s| self.wanted(s)).collect();
+        let data = Data::load(spec, &wanted)?;
+        let options =
+            ConvertOptions { bind: self.bound(&signature, &data.samples)?, output: self.output.clone() };
+        let converted = model.to_graph(&options).with_context(at_model)?;
+        let (calibration, test) = self.split(&data, &wanted, measure)?;
+        if converted.rebatched {
+            check_rebatched(&converted, &test).with_context(at_model)?;
+        }
+        let Converted { graph, .. } = converted;
+        let metric = spec.metric.clone().unwrap_or_else(|| default_metric(&test.targets).to_owned());
+        let count = |samples: &Samples| samples.len() as u32;
+        let info = DatasetInfo {
+            sha256: data.sha256.clone(),
+            version: String::new(),
+            licence: String::new(),
+            splits: BTreeMap::from([
+                ("calibration".to_owned(), count(&calibration)),
+                ("test".to_owned(), count(&test)),
+            ]),
+        };
+        let dataset = dataset_name(spec);
+        Ok(Subject {
+            hash: graph.content_hash(),
+            graph,
+            dataset,
+            info,
+            metric,
+            calibration,
+            test,
+            notes: data.notes,
+            built_in: None,
+            fp32_score: None,
+            trained_seconds: None,
+        })
+    }
+
+    /// The shape that data for an input must have: bound sizes where known, any where a symbol is free.
+    fn wanted(&self, signature: &Signature) -> InputSignature {
+        let size = |dim: &InputDim| match dim {
+            InputDim::Fixed(n) => Some(*n),
+            InputDim::Symbol(symbol) => self.bind.get(symbol).copied(),
+        };
+        InputSignature { name: signature.name.clone(), shape: signature.sample.iter().map(size).collect() }
+    }
+
+    /// Sizes of symbols: those given, and those that the data have.
+    fn bound(&self, signature: &[Signature], samples: &Samples) -> Result<BTreeMap<String, usize>> {
+        let mut bind = self.bind.clone();
+        for (input, feature) in signature.iter().zip(&samples.inputs) {
+            for (dim, size) in input.sample.iter().zip(&feature.shape) {
+                let InputDim::Symbol(symbol) = dim else { continue };
+                let known = *bind.entry(symbol.clone()).or_insert(*size);
+                if known != *size {
+                    bail!(
+                        "dimension `{symbol}` is {known}, but the data for input `{}` have {size}",
+                        input.name
+                    );
+                }
+            }
+        }
+        Ok(bind)
+    }
+
+    /// Samples to calibrate and to test on.
+    fn split(&self, data: &Data, wanted: &[InputSignature], measure: &Measure) -> Result<(Samples, Samples)> {
+        let asked = measure.calibration_samples;
+        let Some(spec) = &self.calibration_data else {
+            // Evenly spaced, because files are often sorted by class.
+            let all = data.samples.len();
+            if all < 2 * asked {
+                bail!(
+                    "{all} samples are too few to take {asked} of them for calibration and test on the others; \
+                     give --calibration-data, or fewer with --calibration-samples"
+                );
+            }
+            let chosen: Vec<usize> = (0..asked).map(|i| i * all / asked).collect();
+            let others: Vec<usize> = (0..all).filter(|i| chosen.binary_search(i).is_err()).collect();
+            return Ok((data.samples.select(&chosen), data.samples.select(&others)));
+        };
+        let calibration = Data::load(spec, wanted).context("calibration data")?.samples;
+        if calibration.len() < asked {
+            bail!(
+                "{asked} calibration samples are asked for, but --calibration-data has {}; \
+                 say fewer with --calibration-samples",
+                calibration.len()
+            );
+        }
+        let all = calibration.len();
+        let calibration = calibration.select(&(0..asked).map(|i| i * all / asked).collect::<Vec<_>>());
+        let shared = overlap(&calibration, &data.samples);
+        if shared > 0 && !self.allow_overlap {
+            bail!(
+                "{shared} of the {} test samples are among the calibration samples, which would flatter the result; \
+                 use other data, or --allow-overlap",
+                data.samples.len()
+            );
+        }
+        Ok((calibration, data.samples.clone()))
+    }
+}
+
+/// The name of data in rows: that of the first file or folder, without its endings.
+fn dataset_name(spec: &DataSpec) -> String {
+    let name = spec.path.0.first().and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
+    let name = name.unwrap_or_else(|| "data".to_owned());
+    name.split('.').next().filter(|s| !s.is_empty()).unwrap_or("data").to_owned()
+}
+
+/// What models are scored by when nothing else is said.
+fn default_metric(targets: &Targets) -> &'static str {
+    match targets {
+        Targets::None => "fidelity",
+        Targets::Classes(_) => "top1",
+        Targets::Values { .. } => "mse",
+    }
+}
+
+/// A file with a batch of 1 must give each of two samples what it gives them alone.
+fn check_rebatched(converted: &Converted, test: &Samples) -> Result<()> {
+    let graph: &Graph = &converted.graph;
+    let interpreter = Interpreter::new(graph)?;
+    let run =
+        |range: std::ops::Range<usize>| interpreter.run_slice(range.len(), &test.batch(range), &mut NoTap);
+    if test.len() < 2 {
+        return Ok(());
+    }
+    let (together, alone) = (run(0..2)?, [run(0..1)?, run(1..2)?].concat());
+    let scale = alone.iter().fold(1e-6_f32, |m, v| m.max(v.abs()));
+    let differ = together.iter().zip(&alone).any(|(x, y)| (x - y).abs() > 1e-4 * scale);
+    if differ || together.len() != alone.len() {
+        return Err(anyhow!(
+            "it fixes the batch at 1, and two samples together give other outputs than each alone; \
+             export it with a dynamic batch"
+        ));
+    }
+    Ok(())
+}
