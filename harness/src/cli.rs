@@ -126,6 +126,9 @@ pub struct Sweep {
     /// Seconds of timing per batch size and cell
     #[arg(long, value_name = "SECONDS", help_heading = "Measuring")]
     pub latency_seconds: Option<f64>,
+    /// Products that integer cells keep in floating point: names, with * for any characters, or op:OPERATOR
+    #[arg(long, value_delimiter = ',', value_name = "PATTERN", help_heading = "Measuring")]
+    pub keep_float: Vec<String>,
     /// Samples that ranges are found on
     #[arg(long, value_name = "N", help_heading = "Measuring")]
     pub calibration_samples: Option<usize>,
@@ -139,7 +142,7 @@ pub struct Sweep {
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub out: Option<PathBuf>,
     /// Go on with a run that was interrupted: finished cells are kept, its own configuration is used
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "model", "dtype", "timing", "calibrator", "granularity", "symmetry", "kernel", "threads", "seed", "batch", "latency_seconds", "calibration_samples", "dataset", "data", "dry_run"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "model", "dtype", "timing", "calibrator", "granularity", "symmetry", "kernel", "threads", "seed", "batch", "latency_seconds", "calibration_samples", "keep_float", "dataset", "data", "dry_run"])]
     pub resume: Option<PathBuf>,
     /// Print the cells, what stays in floating point and what is left out, and measure nothing
     #[arg(long)]

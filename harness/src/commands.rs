@@ -64,7 +64,8 @@ fn run_sweep(options: &Sweep) -> Result<u8> {
     // Absolute, so that the run can be resumed from another folder.
     let dataset_dir = options.dataset.as_ref().map(std::path::absolute).transpose();
     let dataset_dir = dataset_dir.context("--dataset names no folder")?;
-    let sources = Sources { dataset_dir, ..options.own.sources()? };
+    let keep_float = options.keep_float.clone();
+    let sources = Sources { dataset_dir, keep_float, ..options.own.sources()? };
     if options.dry_run {
         console::result(&dry_run(&plan(&config, sources)?)?);
         return Ok(EXIT_OK);

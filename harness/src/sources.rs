@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use calibench_engine::interpret::{Interpreter, NoTap};
-use calibench_graph::Graph;
+use calibench_graph::{Graph, keep_float};
 use calibench_onnx::{ConvertOptions, Converted, InputDim, Model, Signature};
 use calibench_store::DatasetInfo;
 use calibench_tasks::data::{Data, DataSpec, InputSignature, overlap};
@@ -33,6 +33,8 @@ pub struct Sources {
     pub bind: BTreeMap<String, usize>,
     /// The output that is scored; the model's first when `None`.
     pub output: Option<String>,
+    /// Patterns of products that stay in floating point.
+    pub keep_float: Vec<String>,
 }
 
 /// Whether a model's name is a file rather than a name of the registry.
@@ -100,7 +102,7 @@ impl Sources {
         if converted.rebatched {
             check_rebatched(&converted, &test).with_context(at_model)?;
         }
-        let Converted { graph, .. } = converted;
+        let graph = keep_float(&converted.graph, &self.keep_float).with_context(at_model)?;
         let metric = spec.metric.clone().unwrap_or_else(|| default_metric(&test.targets).to_owned());
         let count = |samples: &Samples| samples.len() as u32;
         let info = DatasetInfo {

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use anyhow::Result;
-use calibench_graph::{Graph, per_sample};
+use calibench_graph::{Graph, keep_float, per_sample};
 use calibench_models::{Cache, Progress, load_or_train};
 use calibench_store::DatasetInfo;
 use calibench_tasks::{Dataset, Samples};
@@ -64,9 +64,10 @@ impl Subject {
         if calibration.len() > asked {
             calibration = calibration.select(&(0..asked).collect::<Vec<_>>());
         }
+        let graph = keep_float(&trained.graph, &sources.keep_float)?;
         Ok(Self {
-            graph: trained.graph,
-            hash: trained.hash,
+            hash: graph.content_hash(),
+            graph,
             dataset: dataset.meta.id.clone(),
             info: prepare::dataset_info(&dataset),
             metric: dataset.meta.metric.clone(),
@@ -89,6 +90,7 @@ impl Subject {
         }
         let dataset = prepare::dataset(model, sources.dataset_dir.as_deref())?;
         prepare::check_calibration(&dataset, measure.calibration_samples)?;
+        Self::structure(model, sources, measure)?;
         Ok(Vec::new())
     }
 
@@ -100,7 +102,8 @@ impl Subject {
         if sources.files.contains_key(model) {
             return Ok(sources.load(model, measure)?.graph);
         }
-        Ok(calibench_models::find(model)?.inference_graph(0)?)
+        let graph = calibench_models::find(model)?.inference_graph(0)?;
+        Ok(keep_float(&graph, &sources.keep_float)?)
     }
 
     /// Outputs per sample.

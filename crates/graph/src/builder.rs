@@ -43,6 +43,7 @@ impl GraphBuilder {
                 nodes: Vec::new(),
                 params: BTreeMap::new(),
                 output: Graph::INPUT,
+                float: BTreeSet::new(),
             },
         }
     }

@@ -33,6 +33,14 @@ pub enum GraphError {
         /// Elements given.
         got: usize,
     },
+    /// A pattern for products that names none.
+    #[error("`{pattern}` names no product that could be quantized; the model has {known}")]
+    NoProduct {
+        /// The pattern.
+        pattern: String,
+        /// The products there are.
+        known: String,
+    },
     /// Two nodes or parameters of one name.
     #[error("`{name}` is defined twice")]
     Duplicate {

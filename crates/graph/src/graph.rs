@@ -1,6 +1,6 @@
 //! Graphs, nodes and values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,9 @@ pub struct Graph {
     pub params: BTreeMap<String, Tensor>,
     /// The value that the model returns.
     pub output: ValueId,
+    /// Names of products that stay in floating point, whatever the placement's policy says of them.
+    #[serde(default)]
+    pub float: BTreeSet<String>,
 }
 
 impl Graph {
@@ -72,6 +75,7 @@ impl Graph {
             nodes: Vec::new(),
             params: BTreeMap::new(),
             output: Self::INPUT,
+            float: BTreeSet::new(),
         }
     }
 
@@ -142,9 +146,15 @@ impl Graph {
     #[must_use]
     pub fn content_hash(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        let structure =
-            serde_json::to_vec(&(&self.name, &self.values, self.inputs, &self.nodes, self.output))
-                .expect("plain data without maps of non-string keys always serialises");
+        let structure = serde_json::to_vec(&(
+            &self.name,
+            &self.values,
+            self.inputs,
+            &self.nodes,
+            self.output,
+            &self.float,
+        ))
+        .expect("plain data without maps of non-string keys always serialises");
         hasher.update(&structure);
         for (name, tensor) in &self.params {
             hasher.update(name.as_bytes());

@@ -19,6 +19,6 @@ pub use builder::GraphBuilder;
 pub use error::GraphError;
 pub use graph::{Graph, Node, Value, ValueId};
 pub use op::{Binary, Conv2d, Coordinates, Interpolation, Op, PadMode, Reduction, Unary, Window};
-pub use placement::{FloatOp, Placement, WeightSite, placement};
+pub use placement::{FloatOp, Placement, WeightSite, is_quantized, keep_float, placement};
 pub use shape::{Dim, Element, bind, infer, is_batched, per_sample};
 pub use tensor::Tensor;

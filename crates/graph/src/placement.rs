@@ -1,6 +1,6 @@
 //! Which values and parameters are quantized, and why.
 
-use crate::{Graph, Node, Op, ValueId};
+use crate::{Graph, GraphError, Node, Op, ValueId};
 
 /// A quantized weight.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub fn placement(graph: &Graph) -> Placement {
     let mut weights = Vec::new();
     let mut float_ops = Vec::new();
     for node in &graph.nodes {
-        if node.op.is_product() {
+        if is_quantized(graph, node) {
             for input in &node.inputs {
                 if !activations.contains(input) {
                     activations.push(*input);
@@ -64,12 +64,55 @@ pub fn placement(graph: &Graph) -> Placement {
     Placement { activations, weights, float_ops }
 }
 
+/// Whether a node is a product that runs on integers in integer cells.
+#[must_use]
+pub fn is_quantized(graph: &Graph, node: &Node) -> bool {
+    node.op.is_product() && !graph.float.contains(&node.name)
+}
+
+/// The graph with some of its products kept in floating point.
+///
+/// A pattern is a node's name, in which `*` stands for any characters, or `op:` and an operator's name.
+///
+/// # Errors
+/// [`GraphError::NoProduct`] for a pattern that fits none.
+pub fn keep_float(graph: &Graph, patterns: &[String]) -> Result<Graph, GraphError> {
+    let mut kept = graph.clone();
+    let products = || graph.nodes.iter().filter(|n| n.op.is_product());
+    for pattern in patterns {
+        let fits = |n: &&Node| match pattern.strip_prefix("op:") {
+            Some(op) => n.op.name().eq_ignore_ascii_case(op),
+            None => matches(pattern, &n.name),
+        };
+        let mut found = products().filter(fits).peekable();
+        if found.peek().is_none() {
+            let names: Vec<&str> = products().map(|n| n.name.as_str()).collect();
+            let (pattern, known) = (pattern.clone(), names.join(", "));
+            return Err(GraphError::NoProduct { pattern, known });
+        }
+        kept.float.extend(found.map(|n| n.name.clone()));
+    }
+    Ok(kept)
+}
+
+/// Whether the pattern, in which `*` stands for any characters, is the whole name.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, rest)) => name.strip_prefix(head).is_some_and(|name| {
+            let starts = name.char_indices().map(|(at, _)| at).chain([name.len()]);
+            starts.into_iter().any(|at| matches(rest, &name[at..]))
+        }),
+    }
+}
+
 fn float_reason(graph: &Graph, node: &Node) -> Option<&'static str> {
     match &node.op {
-        op if op.is_product() || op.is_layout() => None,
+        op if op.is_product() => Some("kept in floating point as asked"),
+        op if op.is_layout() => None,
         // Fused into the product before it when nothing else reads the product.
         Op::Relu => {
-            let product = graph.producer(node.inputs[0]).is_some_and(|p| p.op.is_product());
+            let product = graph.producer(node.inputs[0]).is_some_and(|p| is_quantized(graph, p));
             let fused = product && graph.consumers(node.inputs[0]).count() == 1;
             (!fused).then_some("follows a floating-point operation")
         }
@@ -83,5 +126,50 @@ fn float_reason(graph: &Graph, node: &Node) -> Option<&'static str> {
         }
         Op::Embedding => Some("looks rows up; no arithmetic to gain from"),
         _ => Some("elementwise; costs little next to the products"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dim, GraphBuilder, Tensor};
+
+    fn two_products() -> Graph {
+        let mut g = GraphBuilder::new("t", vec![Dim::Batch, Dim::Fixed(2)]);
+        let x = g.input();
+        let weight = || Tensor::new([2, 2], vec![1.0; 4]).unwrap();
+        let y = g.add("block.1.fc", Op::Linear, &[x], vec![("a", weight())]).unwrap();
+        let y = g.add("head", Op::Linear, &[y], vec![("b", weight())]).unwrap();
+        g.finish(y)
+    }
+
+    #[test]
+    fn products_are_kept_by_name_pattern_and_operator() {
+        let graph = two_products();
+        let weights = |patterns: &[&str]| {
+            let patterns: Vec<String> = patterns.iter().map(|p| (*p).to_owned()).collect();
+            let kept = keep_float(&graph, &patterns).unwrap();
+            placement(&kept).weights.into_iter().map(|w| w.node).collect::<Vec<_>>()
+        };
+        assert_eq!(weights(&[]), ["block.1.fc", "head"]);
+        assert_eq!(weights(&["head"]), ["block.1.fc"]);
+        assert_eq!(weights(&["block.*.fc"]), ["head"]);
+        assert!(weights(&["op:linear"]).is_empty());
+        assert!(weights(&["*"]).is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_is_listed_with_its_reason() {
+        let kept = keep_float(&two_products(), &["head".to_owned()]).unwrap();
+        let placement = placement(&kept);
+        assert_eq!(placement.activations, [ValueId(0)]);
+        assert_eq!(placement.float_ops[0].node, "head");
+        assert!(placement.float_ops[0].reason.contains("as asked"));
+    }
+
+    #[test]
+    fn a_pattern_that_names_nothing_lists_what_there_is() {
+        let error = keep_float(&two_products(), &["haed".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("`haed`") && error.contains("block.1.fc, head"), "{error}");
     }
 }

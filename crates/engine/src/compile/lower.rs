@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use calibench_graph::{Dim, Graph, Node, Op, ValueId, per_sample, placement};
+use calibench_graph::{Dim, Graph, Node, Op, ValueId, is_quantized, per_sample, placement};
 use calibench_kernels::Kernels;
 use calibench_quant::{IntFormat, QParams, Timing};
 
@@ -288,8 +288,9 @@ impl<'g> Lowering<'g> {
     fn site_layout(&self, value: ValueId) -> Result<Layout, EngineError> {
         let reads_image = |n: &&Node| matches!(n.op, Op::Conv2d(_));
         let reads_rows = |n: &&Node| matches!(n.op, Op::Linear | Op::MatMul { .. });
-        let image = self.graph.consumers(value).find(reads_image);
-        let rows = self.graph.consumers(value).find(reads_rows);
+        let readers = || self.graph.consumers(value).filter(|n| is_quantized(self.graph, n));
+        let image = readers().find(reads_image);
+        let rows = readers().find(reads_rows);
         match (image, rows) {
             (Some(_), Some(node)) if !self.layout_is_trivial(value) => Err(self
                 .unsupported(node, "reads an image that a convolution reads too; quantize only one of them")),
@@ -301,12 +302,13 @@ impl<'g> Lowering<'g> {
     /// The input of a product: codes in integer plans, fp32 otherwise. Reads it for the next step.
     pub(super) fn product_input(
         &mut self,
+        node: &Node,
         value: ValueId,
         want: Layout,
     ) -> Result<ProductInput, EngineError> {
         let tensor = match self.states[value.0].codes {
-            Some((codes, _)) => codes,
-            None => self.float(value, want)?,
+            Some((codes, _)) if is_quantized(self.graph, node) => codes,
+            _ => self.float(value, want)?,
         };
         Ok(ProductInput { slot: self.read(tensor), value: value.0 })
     }
@@ -329,7 +331,7 @@ impl<'g> Lowering<'g> {
         node: &Node,
         build: impl FnOnce(Slot) -> Step,
     ) -> Result<(), EngineError> {
-        if self.requantizes(value) {
+        if self.requantizes(value) && is_quantized(self.graph, node) {
             if !self.fits(value, layout, self.site_layout(value)?) {
                 return Err(self.unsupported(node, "its codes are read in another layout"));
             }
@@ -464,8 +466,8 @@ impl<'g> Lowering<'g> {
         let Some(k) = lhs_dims.last().copied() else {
             return Err(self.unsupported(node, "needs matrices of fixed size"));
         };
-        let lhs = self.product_input(node.inputs[0], Layout::Plain)?;
-        let rhs = self.product_input(node.inputs[1], Layout::Plain)?;
+        let lhs = self.product_input(node, node.inputs[0], Layout::Plain)?;
+        let rhs = self.product_input(node, node.inputs[1], Layout::Plain)?;
         // Converting the second operand may have pushed a step: read the first again.
         let lhs_slot = self.read(lhs.slot.index);
         let heads = out_dims[..out_dims.len() - 2].iter().product();

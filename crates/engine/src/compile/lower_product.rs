@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use calibench_graph::{Conv2d, Node, Op, ValueId};
+use calibench_graph::{Conv2d, Node, Op, ValueId, is_quantized};
 use calibench_kernels::{MAX_K_S8, NarrowWeights, Requant};
 use calibench_quant::{Dtype, QParams, Timing};
 
@@ -40,11 +40,12 @@ impl Lowering<'_> {
         let bias = if node.params.len() > 1 { Some(self.float_param(node, 1)?) } else { None };
         let k = weight.len() / out_channels;
 
-        let (weights, epilogue, bias) = match self.codes {
+        let codes = if is_quantized(self.graph, node) { self.codes } else { Codes::Float };
+        let (weights, epilogue, bias) = match codes {
             Codes::Float => (self.float_weights(node, groups, k)?, Epilogue::Float, bias),
             Codes::I8 | Codes::I16 => self.integer_weights(node, value, groups, k, bias)?,
         };
-        let input = self.product_input(node.inputs[0], layout)?;
+        let input = self.product_input(node, node.inputs[0], layout)?;
         let name = node.name.clone();
         self.push_product(value, layout, node, |to| {
             Step::Product(Box::new(Product {
@@ -101,7 +102,7 @@ impl Lowering<'_> {
         let data = patch_order(weight.data(), weight.shape());
         let n = weight.shape()[0] / groups;
         let parts = data.chunks_exact(n * k);
-        if self.spec.timing == Timing::WeightOnly {
+        if self.spec.timing == Timing::WeightOnly && is_quantized(self.graph, node) {
             let qparams = self.weight_params(node)?;
             let codes = self.weight_codes(node, &qparams.scale)?;
             let narrow = |(g, data): (usize, &[i8])| NarrowWeights::S8 {
