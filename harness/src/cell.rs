@@ -18,7 +18,7 @@ use calibench_tasks::{Feature, Outcome, Samples, Targets, Task, task_for};
 use crate::axes::{Cell, calibrator};
 use crate::config::Measure;
 use crate::plan::Plan;
-use crate::subject::Subject;
+use crate::subject::{FIDELITY, Subject};
 use crate::{clock, memory, prepare, sites};
 
 /// A cell made ready: the graph it runs and how its numbers are represented.
@@ -29,9 +29,6 @@ struct Ready {
     calibration_seconds: Option<f64>,
     solve_seconds: Option<f64>,
 }
-
-/// The metric whose targets are the fp32 model's own outputs.
-const FIDELITY: &str = "fidelity";
 
 /// Outputs over the whole test split, row-major, and what they say of each sample.
 struct Evaluation {

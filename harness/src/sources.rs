@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use calibench_engine::interpret::{Interpreter, NoTap};
-use calibench_graph::{Graph, keep_float};
+use calibench_graph::{Graph, keep_float, per_sample};
 use calibench_onnx::{ConvertOptions, Converted, InputDim, Model, Signature};
 use calibench_store::DatasetInfo;
 use calibench_tasks::data::{Data, DataSpec, InputSignature, overlap};
-use calibench_tasks::{Samples, Targets};
+use calibench_tasks::{Samples, Targets, task_for};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Measure;
-use crate::subject::Subject;
+use crate::subject::{FIDELITY, Subject};
 
 /// Everything that the command line says of models and data beside their names.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -94,16 +94,23 @@ impl Sources {
         let at_model = || format!("model {}", path.display());
         let signature = model.signature().with_context(at_model)?;
         let wanted: Vec<InputSignature> = signature.iter().map(|s| self.wanted(s)).collect();
-        let data = Data::load(spec, &wanted)?;
+        let mut data = Data::load(spec, &wanted)?;
         let options =
             ConvertOptions { bind: self.bound(&signature, &data.samples)?, output: self.output.clone() };
         let converted = model.to_graph(&options).with_context(at_model)?;
+        let width = per_sample(&converted.graph.value(converted.graph.output).shape);
+        if let Some(classes) = as_classes(&data.samples.targets, width) {
+            data.samples.targets = classes;
+        }
         let (calibration, test) = self.split(&data, &wanted, measure)?;
         if converted.rebatched {
             check_rebatched(&converted, &test).with_context(at_model)?;
         }
         let graph = keep_float(&converted.graph, &self.keep_float).with_context(at_model)?;
         let metric = spec.metric.clone().unwrap_or_else(|| default_metric(&test.targets).to_owned());
+        if metric != FIDELITY {
+            task_for(&test, &metric, width)?;
+        }
         let count = |samples: &Samples| samples.len() as u32;
         let info = DatasetInfo {
             sha256: data.sha256.clone(),
@@ -202,10 +209,17 @@ fn dataset_name(spec: &DataSpec) -> String {
     name.split('.').next().filter(|s| !s.is_empty()).unwrap_or("data").to_owned()
 }
 
+/// Whole numbers as classes, where the model gives a score for each of them.
+fn as_classes(targets: &Targets, width: usize) -> Option<Targets> {
+    let Targets::Values { width: 1, data } = targets else { return None };
+    let class = |v: &f32| (v.fract() == 0.0 && (0.0..width as f32).contains(v)).then_some(*v as u32);
+    (width > 1).then(|| data.iter().map(class).collect::<Option<_>>().map(Targets::Classes))?
+}
+
 /// What models are scored by when nothing else is said.
 fn default_metric(targets: &Targets) -> &'static str {
     match targets {
-        Targets::None => "fidelity",
+        Targets::None => FIDELITY,
         Targets::Classes(_) => "top1",
         Targets::Values { .. } => "mse",
     }

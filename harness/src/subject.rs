@@ -12,6 +12,9 @@ use crate::config::Measure;
 use crate::prepare;
 use crate::sources::Sources;
 
+/// The metric whose targets are the fp32 model's own outputs.
+pub const FIDELITY: &str = "fidelity";
+
 /// A model ready to be measured.
 #[derive(Debug, Clone)]
 pub struct Subject {

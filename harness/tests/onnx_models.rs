@@ -53,6 +53,40 @@ fn count(graph: &Graph, op: &str) -> usize {
     graph.nodes.iter().filter(|n| n.op.name() == op).count()
 }
 
+/// The class of the largest of ten scores, sample by sample.
+fn classes(scores: &[f32]) -> Vec<usize> {
+    let largest = |s: &[f32]| (0..s.len()).fold(0, |best, i| if s[i] > s[best] { i } else { best });
+    scores.chunks_exact(10).map(largest).collect()
+}
+
+/// The first `count` images of the shared CIFAR sample, channels first, and their labels.
+fn cifar(count: usize, scale: impl Fn(f32, usize) -> f32) -> Option<(Vec<f32>, Vec<usize>)> {
+    let tensors = read_all(&shared("cifar/train4k.npz")?);
+    let pixel = |i: usize| {
+        let (image, channel, at) = (i / 3072, i / 1024 % 3, i % 1024);
+        scale(tensors["x"].values[image * 3072 + at * 3 + channel], channel)
+    };
+    let labels = tensors["y"].values[..count].iter().map(|l| *l as usize).collect();
+    Some(((0..count * 3072).map(pixel).collect(), labels))
+}
+
+#[test]
+fn convolutional_networks_classify_as_their_licence_sheet_says() {
+    let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    let normalised = |x: f32, c: usize| (x / 255.0 - mean[c]) / std[c];
+    for (file, least) in [("cifar_resnet20", 199), ("mlperf_ic_resnet8", 180)] {
+        let Some(path) = shared(&format!("cifar/{file}.onnx")) else { return };
+        let scale = |x, c| if file == "cifar_resnet20" { normalised(x, c) } else { x };
+        let Some((images, labels)) = cifar(200, scale) else { return };
+        let graph = Model::load(&path).unwrap().to_graph(&ConvertOptions::default()).unwrap().graph;
+        assert_eq!(count(&graph, "BatchNorm2d"), 0, "{file}: normalisation is folded");
+        let [interpreted, compiled] = outputs(&graph, 200, &[&images]);
+        assert!(largest_difference(&interpreted, &compiled) < 1e-3, "{file}");
+        let right = classes(&compiled).iter().zip(&labels).filter(|(p, l)| p == l).count();
+        assert!(right >= least, "{file}: {right} of 200");
+    }
+}
+
 #[test]
 fn both_exports_of_a_transformer_give_the_recorded_outputs() {
     let Some(io) = shared("onnx/bert_tiny_random.io.npz") else { return };
