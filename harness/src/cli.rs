@@ -135,9 +135,6 @@ pub struct Sweep {
     /// Folder with dataset.toml that replaces the built-in models' dataset
     #[arg(long, value_name = "DIR", help_heading = "Measuring")]
     pub dataset: Option<PathBuf>,
-    /// What your own models are tested on, and how
-    #[command(flatten)]
-    pub own: Own,
     /// The run folder to write, new or empty [default: reports/runs/UTC-HOST-COMMIT]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub out: Option<PathBuf>,
@@ -147,6 +144,9 @@ pub struct Sweep {
     /// Print the cells, what stays in floating point and what is left out, and measure nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// What your own models are tested on, and how; last, because its heading holds for what follows
+    #[command(flatten)]
+    pub own: Own,
 }
 
 /// A parser of the names of a registry: help and completions list them, an error names the nearest.
