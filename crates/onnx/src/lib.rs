@@ -7,6 +7,7 @@
 mod convert;
 mod element;
 mod error;
+mod export;
 mod model;
 mod proto;
 mod read;
@@ -17,6 +18,10 @@ use std::ops::RangeInclusive;
 pub use convert::{ConvertError, ConvertOptions, Converted, OPERATORS, Signature};
 pub use element::ElementType;
 pub use error::{Fault, OnnxError};
+pub use export::{
+    Codes, DEFAULT_OPSET, EXPORT_OPSETS, Export, ExportError, Form, HalfLoss, QPARAMS_SCHEMA, Qdq, export,
+    qparams_json,
+};
 pub use model::{Attribute, Constant, Data, DataType, Input, InputDim, Model, Node};
 pub use writer::{ModelBuilder, Values};
 
