@@ -66,6 +66,12 @@ impl GraphBuilder {
         self.graph.value(id).element
     }
 
+    /// Whether an input or a node has this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
     /// Appends a node and gives its output.
     ///
     /// # Errors

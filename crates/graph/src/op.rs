@@ -447,9 +447,13 @@ impl Op {
             Self::Binary(binary) if binary.is_predicate() => Element::Integer,
             Self::Where => joined(inputs.get(1..).unwrap_or_default()),
             Self::Gather { .. } | Self::GatherNd { .. } => joined(inputs.get(..1).unwrap_or_default()),
-            Self::Add | Self::Binary(_) | Self::Unary(Unary::Neg | Unary::Abs) | Self::ScatterNd => {
-                joined(inputs)
-            }
+            // A power is of the kind of its base.
+            Self::Binary(Binary::Pow) => joined(inputs.get(..1).unwrap_or_default()),
+            Self::Add
+            | Self::Relu
+            | Self::Binary(_)
+            | Self::Unary(Unary::Neg | Unary::Abs | Unary::Clip { .. })
+            | Self::ScatterNd => joined(inputs),
             Self::Reduce { reduction, .. } if !matches!(reduction, Reduction::Mean | Reduction::L2) => {
                 joined(inputs)
             }

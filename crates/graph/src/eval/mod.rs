@@ -1,12 +1,13 @@
-//! Reference evaluation of the operators that need neither kernels nor gradients.
+//! Reference evaluation.
 //!
-//! One implementation serves constant folding, the interpreter and the compiled executor. It is generic
-//! over fp32 and 64-bit integers, because the shape arithmetic in models from elsewhere is in integers
-//! that fp32 does not hold.
+//! One implementation serves constant folding, and the interpreter and the compiled executor where they have no
+//! kernel or gradient of their own. It is generic over fp32 and 64-bit integers, because the shape arithmetic in
+//! models from elsewhere is in integers that fp32 does not hold.
 
 mod elementwise;
 mod movement;
 mod number;
+mod products;
 mod reduce;
 mod resize;
 
@@ -27,21 +28,21 @@ pub struct View<'a, T> {
 #[must_use]
 pub fn evaluates(op: &Op) -> bool {
     match op {
-        Op::Linear
-        | Op::Conv2d(_)
+        Op::Conv2d(_)
         | Op::BatchNorm2d { .. }
-        | Op::LayerNorm { .. }
-        | Op::MatMul { .. }
-        | Op::Softmax
         | Op::MaxPool2d(_)
         | Op::GlobalAvgPool
         | Op::MeanTokens
         | Op::AddParam
         | Op::Constant { .. } => false,
-        Op::Relu
+        Op::Linear
+        | Op::LayerNorm { .. }
+        | Op::MatMul { .. }
+        | Op::Relu
         | Op::Gelu
         | Op::Add
         | Op::Scale { .. }
+        | Op::Softmax
         | Op::LogSoftmax
         | Op::Reshape { .. }
         | Op::Permute { .. }
@@ -87,6 +88,12 @@ pub fn eval<T: Number>(
         Op::Add => elementwise::zip(x, inputs[1], shape, out, |a, b| a.plus(b)),
         Op::Binary(binary) => elementwise::binary(*binary, x, inputs[1], shape, out),
         Op::Where => elementwise::choose(x, inputs[1], inputs[2], shape, out),
+        Op::Linear => products::linear(x, inputs[1], inputs.get(2).copied(), out),
+        Op::LayerNorm { epsilon } => {
+            products::layer_norm(x, [inputs[1].data, inputs[2].data], *epsilon, out);
+        }
+        Op::MatMul { transpose_rhs } => products::matmul(x, inputs[1], *transpose_rhs, out),
+        Op::Softmax => reduce::softmax(x, out),
         Op::LogSoftmax => reduce::log_softmax(x, out),
         Op::Reduce { reduction, axes, .. } => reduce::reduce(*reduction, axes, x, out),
         Op::AvgPool2d { window, count_padding } => reduce::avg_pool(x, window, *count_padding, shape, out),

@@ -139,15 +139,10 @@ fn power(x: f32, y: f32) -> f32 {
     }
 }
 
-/// NaN stays, unlike in `clamp` with unordered bounds nothing panics.
+/// NaN stays; where the bounds are crossed everything is `high`, as in NumPy.
 fn clip(x: f32, low: f32, high: f32) -> f32 {
-    if x < low {
-        low
-    } else if x > high {
-        high
-    } else {
-        x
-    }
+    let x = if x < low { low } else { x };
+    if x > high { high } else { x }
 }
 
 impl Number for i64 {
@@ -182,7 +177,13 @@ impl Number for i64 {
             Binary::Mul => self.wrapping_mul(y),
             // Whoever folds refuses a zero divisor first.
             Binary::Div => self.checked_div(y).unwrap_or(0),
-            Binary::Pow => u32::try_from(y).map_or(0, |y| self.wrapping_pow(y)),
+            Binary::Pow => match (self, u32::try_from(y)) {
+                (_, Ok(y)) => self.wrapping_pow(y),
+                // Exponents that do not fit: powers of 1 and −1 alone are neither 0 nor out of range.
+                (1, _) => 1,
+                (-1, _) => 1 - 2 * (y & 1),
+                _ => 0,
+            },
             Binary::Min => self.min(y),
             _ => self.max(y),
         }

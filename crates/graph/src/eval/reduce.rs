@@ -38,13 +38,22 @@ fn one<T: Number>(reduction: Reduction, values: impl ExactSizeIterator<Item = T>
     }
 }
 
+pub(super) fn softmax<T: Number>(x: View<'_, T>, out: &mut [T]) {
+    rows_by_exp(x, out, |less, sum| less.exp() / sum);
+}
+
 pub(super) fn log_softmax<T: Number>(x: View<'_, T>, out: &mut [T]) {
+    rows_by_exp(x, out, |less, sum| less - sum.ln());
+}
+
+/// `f(x − max, Σ exp(x − max))` over the last axis.
+fn rows_by_exp<T: Number>(x: View<'_, T>, out: &mut [T], f: impl Fn(f64, f64) -> f64) {
     let width = x.shape.last().copied().unwrap_or(1).max(1);
     for (x, out) in x.data.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
         let max = x.iter().map(|v| v.to_f64()).fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = x.iter().map(|v| (v.to_f64() - max).exp()).sum();
         for (o, x) in out.iter_mut().zip(x) {
-            *o = T::from_f64(x.to_f64() - max - sum.ln());
+            *o = T::from_f64(f(x.to_f64() - max, sum));
         }
     }
 }

@@ -4,19 +4,21 @@ use super::{Number, View};
 use crate::{Coordinates, Interpolation};
 
 /// Where along an axis of `from` elements each of `to` positions lies.
+///
+/// In fp32 and in this order of operations, as ONNX Runtime has it: which of two neighbours is nearest hangs on it.
 fn sources(coordinates: Coordinates, scale: f32, from: usize, to: usize) -> impl Iterator<Item = f64> {
-    let scale = f64::from(scale);
-    (0..to).map(move |i| {
-        let i = i as f64;
+    let position = move |i: usize| {
+        let i = i as f32;
         match coordinates {
             Coordinates::HalfPixel => (i + 0.5) / scale - 0.5,
             Coordinates::PytorchHalfPixel if to > 1 => (i + 0.5) / scale - 0.5,
             Coordinates::PytorchHalfPixel => 0.0,
-            Coordinates::AlignCorners if to > 1 => i * (from as f64 - 1.0) / (to as f64 - 1.0),
+            Coordinates::AlignCorners if to > 1 => i * (from as f32 - 1.0) / (to as f32 - 1.0),
             Coordinates::AlignCorners => 0.0,
             Coordinates::Asymmetric => i / scale,
         }
-    })
+    };
+    (0..to).map(move |i| f64::from(position(i)))
 }
 
 /// The two neighbours of each position and the weight of the second.

@@ -16,12 +16,14 @@ pub fn fuse_gelu(graph: &Graph) -> Graph {
         if !matches!(node.op, Op::Scale { .. } | Op::Binary(Binary::Mul)) {
             continue;
         }
-        let (factor, factors) = factors(&links, node.output, true);
+        let (factor, factors) = factors(&links, node.output, DEEPEST);
         let [a, b] = factors[..] else { continue };
         if !close(factor, 0.5) {
             continue;
         }
         let found = [(a, b), (b, a)].into_iter().find_map(|(x, gate)| Some((x, gelu(&links, x, gate)?)));
+        // Constants of more axes than x add some to the result.
+        let found = found.filter(|(x, _)| graph.value(*x).shape == graph.value(node.output).shape);
         if let Some((x, op)) = found {
             fused.nodes[position].op = op;
             fused.nodes[position].inputs = vec![x];
@@ -30,16 +32,23 @@ pub fn fuse_gelu(graph: &Graph) -> Graph {
     prune(&fused)
 }
 
+/// How far products of products are looked into: GELU has three factors.
+const DEEPEST: usize = 4;
+
 /// The number and the values whose product a value is, looking into what nothing else reads.
-fn factors(links: &Links<'_>, value: ValueId, last: bool) -> (f32, Vec<ValueId>) {
-    let node = if last { links.producer(value) } else { links.sole(value) };
+fn factors(links: &Links<'_>, value: ValueId, depth: usize) -> (f32, Vec<ValueId>) {
+    let node = match depth {
+        DEEPEST => links.producer(value),
+        0 => None,
+        _ => links.sole(value),
+    };
     match node.map(|n| (&n.op, &n.inputs[..])) {
         Some((Op::Scale { factor }, &[x])) => {
-            let (inner, values) = factors(links, x, false);
+            let (inner, values) = factors(links, x, depth - 1);
             (factor * inner, values)
         }
         Some((Op::Binary(Binary::Mul), &[x, y])) => {
-            let ((a, left), (b, right)) = (factors(links, x, false), factors(links, y, false));
+            let ((a, left), (b, right)) = (factors(links, x, depth - 1), factors(links, y, depth - 1));
             (a * b, [left, right].concat())
         }
         _ => (1.0, vec![value]),
@@ -52,11 +61,11 @@ fn gelu(links: &Links<'_>, x: ValueId, gate: ValueId) -> Option<Op> {
     let node = links.sole(squashed)?;
     match node.op {
         Op::Unary(Unary::Erf) => {
-            let (factor, values) = factors(links, node.inputs[0], false);
+            let (factor, values) = factors(links, node.inputs[0], DEEPEST - 1);
             (values == [x] && close(factor, FRAC_1_SQRT_2)).then_some(Op::Gelu)
         }
         Op::Unary(Unary::Tanh) => {
-            let (factor, values) = factors(links, node.inputs[0], false);
+            let (factor, values) = factors(links, node.inputs[0], DEEPEST - 1);
             let sum = links.sole(*values.first()?).filter(|n| n.op == Op::Add && values.len() == 1)?;
             let cube = *sum.inputs.iter().find(|v| **v != x)?;
             let fits = sum.inputs.contains(&x) && close(factor, (2.0 / PI).sqrt()) && cubic(links, x, cube);
@@ -75,7 +84,7 @@ fn plus_one(links: &Links<'_>, value: ValueId) -> Option<ValueId> {
 
 /// Whether the value is `0.044715 x³`.
 fn cubic(links: &Links<'_>, x: ValueId, value: ValueId) -> bool {
-    let (factor, values) = factors(links, value, false);
+    let (factor, values) = factors(links, value, DEEPEST - 1);
     let power = |v: &ValueId| {
         let node = links.producer(*v)?;
         (node.op == Op::Binary(Binary::Pow) && node.inputs[0] == x).then(|| links.number(node.inputs[1]))?

@@ -14,10 +14,15 @@ pub fn fuse_layer_norm(graph: &Graph) -> Result<Graph, GraphError> {
     let links = Links::new(graph);
     for (position, node) in graph.nodes.iter().enumerate() {
         let Some((x, epsilon)) = normalised(graph, &links, node) else { continue };
+        // Constants of more axes than x add some to the result.
+        let same_shape = |v: ValueId| graph.value(v).shape == graph.value(x).shape;
+        if !same_shape(node.output) {
+            continue;
+        }
         let Some(width) = graph.value(x).shape.last().and_then(|d| d.fixed()) else { continue };
         let (mut at, mut last) = (position, node);
         let mut take = |op: &Op| {
-            let (next_at, next) = links.sole_reader(last.output).filter(|(_, n)| n.op == *op)?;
+            let (next_at, next) = links.sole_reader(last.output).filter(|(_, n)| n.op == *op && same_shape(n.output))?;
             let other = *next.inputs.iter().find(|v| **v != last.output)?;
             let rows = |t: &&Tensor| t.len() == width && t.shape().last() == Some(&width);
             let constant = links.constant(other).filter(rows)?;
@@ -71,5 +76,6 @@ fn mean_of(graph: &Graph, links: &Links<'_>, value: ValueId) -> Option<ValueId> 
     let node = links.producer(value)?;
     let Op::Reduce { reduction: Reduction::Mean, ref axes, keep: true } = node.op else { return None };
     let x = node.inputs[0];
-    (axes[..] == [graph.value(x).shape.len() - 1]).then_some(x)
+    let last = graph.value(x).shape.len().checked_sub(1)?;
+    (axes[..] == [last]).then_some(x)
 }

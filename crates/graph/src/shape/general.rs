@@ -1,7 +1,7 @@
 //! Shapes of the operators that move, combine and reduce.
 
 use super::{Case, broadcast};
-use crate::{Dim, GraphError, Op};
+use crate::{Dim, GraphError, Op, PadMode};
 
 impl Case<'_> {
     /// The shape, for the operators of this file.
@@ -30,13 +30,13 @@ impl Case<'_> {
             Op::Reduce { axes, keep, .. } => self.reduce(x, axes, *keep),
             Op::Concat { axis } => self.concat(x, *axis),
             Op::Slice { axis, start, step, len } => self.slice(x, *axis, (*start, *step, *len)),
-            Op::Pad { pads, .. } => self.pad(x, pads),
+            Op::Pad { pads, mode } => self.pad(x, pads, *mode),
             Op::Gather { axis } => match x.get(*axis).and_then(|d| d.fixed()) {
                 Some(_) => Ok([&x[..*axis], self.inputs[1], &x[axis + 1..]].concat()),
                 None => Err(self.bad(&format!("axis {axis} must exist and have a fixed size"))),
             },
             Op::GatherNd { batch_dims } => self.gather_nd(x, *batch_dims),
-            Op::ScatterNd => Ok(x.to_vec()),
+            Op::ScatterNd => self.scatter_nd(x),
             Op::Expand { shape } => match broadcast(&[x, shape]) {
                 Some(out) if out == *shape => Ok(out),
                 _ => Err(self.bad(&format!("cannot be broadcast to {}", super::shown(&[shape])))),
@@ -103,24 +103,40 @@ impl Case<'_> {
         Ok(out)
     }
 
-    fn pad(&self, x: &[Dim], pads: &[[usize; 2]]) -> Result<Vec<Dim>, GraphError> {
+    fn pad(&self, x: &[Dim], pads: &[[usize; 2]], mode: PadMode) -> Result<Vec<Dim>, GraphError> {
         let padded = |(dim, [before, after]): (&Dim, &[usize; 2])| match dim.fixed() {
-            _ if before + after == 0 => Some(*dim),
+            _ if (*before, *after) == (0, 0) => Some(*dim),
+            // Neither an edge nor a mirror has anything to show there.
+            Some(0) if !matches!(mode, PadMode::Constant(_)) => None,
             Some(n) => n.checked_add(*before)?.checked_add(*after).map(Dim::Fixed),
             None => None,
         };
         let out: Option<Vec<Dim>> = x.iter().zip(pads).map(padded).collect();
         out.filter(|out| out.len() == x.len() && pads.len() == x.len())
-            .ok_or_else(|| self.bad("needs a pair of pads for each axis, none on the batch"))
+            .ok_or_else(|| self.bad("needs a pair of pads for each axis, none on the batch, and elements to repeat"))
     }
 
     fn gather_nd(&self, x: &[Dim], batch_dims: usize) -> Result<Vec<Dim>, GraphError> {
         let y = self.inputs[1];
         let tuple = y.last().and_then(|d| d.fixed());
         let shared = y.len() > batch_dims && x.len() >= batch_dims && x[..batch_dims] == y[..batch_dims];
-        match tuple.filter(|n| shared && batch_dims + n <= x.len()) {
+        match tuple.filter(|n| shared && indexes(&x[batch_dims..], *n)) {
             Some(n) => Ok([&y[..y.len() - 1], &x[batch_dims + n..]].concat()),
-            None => Err(self.bad("the last axis of the indices must index axes of the data")),
+            None => {
+                Err(self.bad("the last axis of the indices must index axes of the data that have fixed sizes"))
+            }
         }
     }
+
+    fn scatter_nd(&self, x: &[Dim]) -> Result<Vec<Dim>, GraphError> {
+        let (y, z) = (self.inputs[1], self.inputs[2]);
+        let tuple = y.last().and_then(|d| d.fixed()).filter(|n| indexes(x, *n));
+        let fits = tuple.is_some_and(|n| z == [&y[..y.len() - 1], &x[n..]].concat());
+        self.needs(fits, x, "indices into axes of fixed sizes, and one update of the other axes for each")
+    }
+}
+
+/// Whether tuples of n numbers index the first axes, none of which is the batch.
+fn indexes(x: &[Dim], n: usize) -> bool {
+    (1..=x.len()).contains(&n) && x[..n].iter().all(|d| d.fixed().is_some())
 }

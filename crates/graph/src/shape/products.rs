@@ -60,7 +60,7 @@ impl Case<'_> {
         })
     }
 
-    fn needs(&self, fits: bool, x: &[Dim], what: &str) -> Result<Vec<Dim>, GraphError> {
+    pub(super) fn needs(&self, fits: bool, x: &[Dim], what: &str) -> Result<Vec<Dim>, GraphError> {
         if fits { Ok(x.to_vec()) } else { Err(self.bad(&format!("needs {what}"))) }
     }
 

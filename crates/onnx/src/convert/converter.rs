@@ -1,7 +1,8 @@
 //! One conversion, with every size known.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calibench_graph::{Dim, Element, Graph, GraphBuilder, Op, Tensor, Value, ValueId};
 
@@ -27,7 +28,18 @@ pub(super) struct Converter<'m> {
     builder: GraphBuilder,
     values: BTreeMap<&'m str, Operand<'m>>,
     constants: usize,
+    /// Elements that may still be copied, computed and stored.
+    budget: Cell<usize>,
+    /// Values that a node rounds to integers: a quotient must be exact there.
+    rounded: BTreeSet<&'m str>,
 }
+
+/// Elements that any conversion may copy, compute and store: enough for the masks and tables of large models,
+/// little enough that a small file cannot take up the machine.
+const BUDGET: usize = 1 << 28;
+
+/// How often a conversion may do so with each element that the file holds.
+const PER_STORED: usize = 16;
 
 pub(super) type Result<T> = std::result::Result<T, ConvertError>;
 
@@ -56,6 +68,12 @@ impl<'m> Converter<'m> {
                 },
             };
             let shape = input.dims.iter().enumerate().map(bound).collect::<Result<Vec<Dim>>>()?;
+            if fold::count(&calibench_graph::bind(&shape, 1)).is_none() {
+                return Err(ConvertError::Input {
+                    input: input.name.clone(),
+                    reason: format!("has more than {LARGEST} elements in a small batch; bind smaller sizes"),
+                });
+            }
             let element = element_of(input.dtype);
             inputs.push(Value { name: input.name.clone(), shape, element });
         }
@@ -68,7 +86,19 @@ impl<'m> Converter<'m> {
         }
         let node = model.nodes.first().ok_or(ConvertError::NoOutput)?;
         let builder = GraphBuilder::with_inputs(&model.name, inputs);
-        Ok(Self { model, node, size, rebatched: batch == Batch::One, builder, values, constants: 0 })
+        let rounding =
+            model.nodes.iter().filter(|n| matches!(n.op.as_str(), "Cast" | "Ceil" | "Floor" | "Round"));
+        Ok(Self {
+            model,
+            node,
+            size,
+            rebatched: batch == Batch::One,
+            builder,
+            values,
+            constants: 0,
+            budget: Cell::new(BUDGET.saturating_add(stored(model).saturating_mul(PER_STORED))),
+            rounded: rounding.flat_map(|n| n.inputs.iter().flatten()).map(String::as_str).collect(),
+        })
     }
 
     /// Converts every node that `output` needs.
@@ -100,13 +130,38 @@ impl<'m> Converter<'m> {
         ConvertError::Unsupported { node, op, opset, reason: reason.into() }
     }
 
+    /// Takes elements off what the conversion may still copy, compute and store.
+    pub(super) fn spend(&self, elements: usize) -> Result<()> {
+        let left = self.budget.get().checked_sub(elements).ok_or_else(|| {
+            self.unsupported("takes the constants of this model beyond what is computed; export it simplified")
+        })?;
+        self.budget.set(left);
+        Ok(())
+    }
+
+    /// A known operand of the node's own, of a shape that may be.
+    pub(super) fn owned(&self, shape: Vec<usize>, fill: impl FnOnce(usize) -> Data) -> Result<Operand<'m>> {
+        let len = fold::count(&shape)
+            .ok_or_else(|| self.unsupported(format!("gives more than {LARGEST} elements, or too many axes")))?;
+        self.spend(len)?;
+        Ok(Operand::Known(Cow::Owned(Constant { shape, data: fill(len) })))
+    }
+
+    /// Whether a node rounds the result of the node at hand to integers.
+    pub(super) fn is_rounded(&self) -> bool {
+        self.node.outputs.iter().flatten().any(|o| self.rounded.contains(o.as_str()))
+    }
+
     /// Input `index` of the node, where it is given.
     pub(super) fn optional(&self, index: usize) -> Result<Option<Operand<'m>>> {
         let Some(name) = self.node.inputs.get(index).and_then(|n| n.as_deref()) else { return Ok(None) };
-        let operand = self.values.get(name).cloned();
-        operand.map(Some).ok_or_else(|| {
+        let operand = self.values.get(name).ok_or_else(|| {
             self.unsupported(format!("reads `{name}`, an optional output that calibench does not compute"))
-        })
+        })?;
+        if let Operand::Known(Cow::Owned(constant)) = operand {
+            self.spend(constant.data.len())?;
+        }
+        Ok(Some(operand.clone()))
     }
 
     /// Input `index` of the node.
@@ -253,22 +308,36 @@ impl<'m> Converter<'m> {
         inputs: &[Operand<'m>],
         params: Vec<(String, Tensor)>,
     ) -> Result<Operand<'m>> {
+        self.spend(params.iter().map(|(_, t)| t.len()).sum())?;
         let known: Option<Vec<&Constant>> =
             inputs.iter().map(|i| if let Operand::Known(c) = i { Some(c.as_ref()) } else { None }).collect();
-        if let Some(known) = known.filter(|k| !k.is_empty() && params.is_empty()) {
-            if calibench_graph::eval::evaluates(&op) {
-                let constant = fold::fold(name, &op, &known)?;
-                return Ok(Operand::Known(Cow::Owned(constant)));
-            }
+        if let Some(mut known) = known.filter(|k| !k.is_empty() && fold::folds(&op)) {
+            let held = |(_, t): &(String, Tensor)| Constant {
+                shape: t.shape().to_vec(),
+                data: Data::F32(t.data().to_vec()),
+            };
+            let params: Vec<Constant> = params.iter().map(held).collect();
+            known.extend(&params);
+            let (shape, elements) = fold::plan(name, &op, &known)?;
+            self.spend(elements)?;
+            return Ok(Operand::Known(Cow::Owned(fold::fold(name, &op, &known, shape)?)));
         }
         let values = inputs.iter().map(|i| self.value(i)).collect::<Result<Vec<_>>>()?;
         let params = params.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
-        let id = self.builder.add(name, op, &values, params)?;
-        let elements = self.builder.shape(id).iter().try_fold(1_usize, |n, d| n.checked_mul(d.bind(1)));
-        if elements.is_none_or(|n| n > LARGEST) {
-            return Err(self.unsupported(format!("gives more than {LARGEST} elements")));
+        let name = self.unused(name.to_owned());
+        let id = self.builder.add(&name, op, &values, params)?;
+        if fold::count(&calibench_graph::bind(self.builder.shape(id), 1)).is_none() {
+            return Err(self.unsupported(format!("gives more than {LARGEST} elements, or too many axes")));
         }
         Ok(Operand::Value(id))
+    }
+
+    /// The name, made longer while something else has it: an input, or a step of another node.
+    fn unused(&self, mut name: String) -> String {
+        while self.builder.has(&name) {
+            name.push('_');
+        }
+        name
     }
 
     /// The operand as a value of the graph; a known one becomes a constant node.
@@ -278,8 +347,9 @@ impl<'m> Converter<'m> {
             Operand::Known(constant) => constant,
         };
         let element = element_of(constant.data.dtype());
+        self.spend(constant.data.len())?;
         let tensor = self.tensor(constant)?;
-        let name = format!("{}.constant{}", self.node.name, self.constants);
+        let name = self.unused(format!("{}.constant{}", self.node.name, self.constants));
         self.constants += 1;
         Ok(self.builder.add(
             &name,
@@ -305,6 +375,13 @@ impl<'m> Converter<'m> {
 
 fn element_of(dtype: crate::DataType) -> Element {
     if dtype == crate::DataType::F32 { Element::Float } else { Element::Integer }
+}
+
+/// Elements that the file holds.
+fn stored(model: &Model) -> usize {
+    let attributes = model.nodes.iter().flat_map(|n| n.attributes.values());
+    let held = attributes.map(|a| if let Attribute::Tensor(t) = a { t.data.len() } else { 0 });
+    model.initializers.values().map(|c| c.data.len()).chain(held).sum()
 }
 
 /// Which nodes `output` needs, by index.

@@ -62,6 +62,12 @@ pub enum ConvertError {
         /// The output.
         output: String,
     },
+    /// A result without elements, which the output needs.
+    #[error("node `{node}` gives a tensor without elements; check the sizes that the model is exported for")]
+    Empty {
+        /// The node.
+        node: String,
+    },
     /// Something that changes with the batch size in a way that no symbol says.
     #[error("node `{node}`: {reason}; export the model so that each sample is computed on its own")]
     Batch {

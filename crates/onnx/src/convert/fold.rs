@@ -1,26 +1,62 @@
 //! Folding of constants: the reference evaluation in the type that the model computes in.
 
-use calibench_graph::eval::{Number, View, eval};
-use calibench_graph::{Dim, Element, GraphError, Op, infer};
+use calibench_graph::eval::{Number, View, eval, evaluates};
+use calibench_graph::{Dim, Element, GraphError, Op, Tensor, infer};
 
 use crate::{Constant, Data, DataType};
 
 /// Most elements of any tensor on the way: 2 GiB of fp32.
 pub(super) const LARGEST: usize = 1 << 29;
 
-/// Most elements of a folded constant: shape arithmetic and masks are small, and every one is kept.
-const LARGEST_FOLDED: usize = 1 << 26;
+/// Most axes of any tensor on the way: more than any framework has.
+pub(super) const MOST_AXES: usize = 64;
 
-/// The result of `op` on known operands: in integers when all are, else in fp32.
-pub(super) fn fold(name: &str, op: &Op, inputs: &[&Constant]) -> Result<Constant, GraphError> {
+/// Number of elements of a shape that a tensor may have: of few axes, and not larger than [`LARGEST`] even where
+/// its zeros are left out, so that no part of it is either.
+pub(super) fn count(shape: &[usize]) -> Option<usize> {
+    let extent = shape.iter().filter(|n| **n > 0).try_fold(1_usize, |all, n| all.checked_mul(*n))?;
+    let fits = shape.len() <= MOST_AXES && extent <= LARGEST;
+    fits.then_some(if shape.contains(&0) { 0 } else { extent })
+}
+
+/// Whether an operator on known operands is computed at once. Means of windows are not: they alone take more time
+/// than their operands and result have elements.
+pub(super) fn folds(op: &Op) -> bool {
+    evaluates(op) && !matches!(op, Op::AvgPool2d { .. })
+}
+
+/// The shape of the result of [`fold`], and how many elements are read, multiplied and written for it.
+pub(super) fn plan(name: &str, op: &Op, inputs: &[&Constant]) -> Result<(Vec<usize>, usize), GraphError> {
     let bad =
         |reason: &str| GraphError::Shape { node: name.to_owned(), op: op.name(), reason: reason.to_owned() };
+    let values = op.arity().unwrap_or(inputs.len()).min(inputs.len());
     let shapes: Vec<Vec<Dim>> =
-        inputs.iter().map(|c| c.shape.iter().map(|n| Dim::Fixed(*n)).collect()).collect();
+        inputs[..values].iter().map(|c| c.shape.iter().map(|n| Dim::Fixed(*n)).collect()).collect();
     let views: Vec<&[Dim]> = shapes.iter().map(Vec::as_slice).collect();
-    let shape: Vec<usize> = infer(name, op, &views, &[])?.iter().map(|d| d.bind(1)).collect();
-    let len = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d)).filter(|n| *n <= LARGEST_FOLDED);
-    let len = len.ok_or_else(|| bad("a constant of this shape is too large to compute"))?;
+    let params = inputs[values..].iter().map(|c| Tensor::new(c.shape.clone(), floats(c)));
+    let params = params.collect::<Result<Vec<_>, _>>()?;
+    let shape = infer(name, op, &views, &params.iter().collect::<Vec<_>>())?;
+    let shape: Vec<usize> = shape.iter().map(|d| d.bind(1)).collect();
+    let written = count(&shape).ok_or_else(|| bad("a constant of this shape is too large to compute"))?;
+    let depth = match op {
+        Op::Linear | Op::MatMul { .. } => inputs[0].shape.last().copied().unwrap_or(1),
+        _ => 1,
+    };
+    let read: usize = inputs.iter().map(|c| c.data.len()).sum();
+    Ok((shape, read.saturating_add(written.saturating_mul(depth))))
+}
+
+/// The result of `op` on known operands and parameters, of a shape from [`plan`]: in integers when all are, else in
+/// fp32.
+pub(super) fn fold(
+    name: &str,
+    op: &Op,
+    inputs: &[&Constant],
+    shape: Vec<usize>,
+) -> Result<Constant, GraphError> {
+    let len = shape.iter().product();
+    let bad =
+        |reason: &str| GraphError::Shape { node: name.to_owned(), op: op.name(), reason: reason.to_owned() };
     let elements: Vec<Element> = inputs.iter().map(|c| element(c)).collect();
     let result = op.element(&elements);
     if elements.iter().all(|e| *e == Element::Integer) {

@@ -12,8 +12,8 @@ mod unify;
 
 use std::collections::BTreeMap;
 
-use calibench_graph::passes::canonical;
-use calibench_graph::{Element, Graph};
+use calibench_graph::passes::{canonical, prune};
+use calibench_graph::{Element, Graph, per_sample};
 
 pub use error::ConvertError;
 pub use ops::OPERATORS;
@@ -90,7 +90,10 @@ impl Model {
             })?,
         };
         let at = |size| Converter::new(self, batch, size, &options.bind)?.run(output);
-        let graph = unify::unify(&at(SIZES[0])?, &at(SIZES[1])?, SIZES)?;
+        let graph = prune(&unify::unify(&at(SIZES[0])?, &at(SIZES[1])?, SIZES)?);
+        if let Some(empty) = graph.nodes.iter().find(|n| per_sample(&graph.value(n.output).shape) == 0) {
+            return Err(ConvertError::Empty { node: empty.name.clone() });
+        }
         Ok(Converted { graph: canonical(&graph)?, rebatched: batch == Batch::One })
     }
 

@@ -53,7 +53,10 @@ fn add(
     expanded: Option<Vec<Dim>>,
 ) -> Result<ValueId> {
     let Some(shape) = expanded else { return Ok(builder.add(&node.name, op, inputs, params)?) };
-    let sample = format!("{}.sample", node.name);
+    let mut sample = format!("{}.sample", node.name);
+    while builder.has(&sample) {
+        sample.push('_');
+    }
     let one = builder.add(&sample, op, inputs, params)?;
     Ok(builder.add(&node.name, Op::Expand { shape }, &[one], vec![])?)
 }

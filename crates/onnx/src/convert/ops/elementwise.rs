@@ -4,8 +4,6 @@ use calibench_graph::{Binary, Element, Op, Unary};
 
 use super::super::converter::{Converter, Operand, Result};
 use super::super::fold;
-use crate::Attribute;
-
 pub(super) fn elementwise<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     let op = match c.node.op.as_str() {
         // In inference dropout passes its input on.
@@ -18,7 +16,7 @@ pub(super) fn elementwise<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
         "Mul" => return scaled(c, Binary::Mul),
         "Div" => return divide(c),
         "Sub" => Op::Binary(Binary::Sub),
-        "Pow" => Op::Binary(Binary::Pow),
+        "Pow" => return power(c),
         "Equal" => Op::Binary(Binary::Equal),
         "Greater" => Op::Binary(Binary::Greater),
         "GreaterOrEqual" => Op::Binary(Binary::GreaterOrEqual),
@@ -97,19 +95,36 @@ fn scaled<'m>(c: &mut Converter<'m>, op: Binary) -> Result<Operand<'m>> {
 fn divide<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     let (x, y) = (c.input(0)?, c.input(1)?);
     match scalar(c, &x, &y) {
-        Some(divisor) if (1.0 / divisor).is_normal() => {
+        Some(divisor) if (1.0 / divisor).is_normal() && !c.is_rounded() => {
             return c.emit(Op::Scale { factor: 1.0 / divisor }, &[x]);
         }
         _ => {}
     }
     let integers = c.element(&x) == Element::Integer && c.element(&y) == Element::Integer;
-    let runtime = matches!(x, Operand::Value(_)) || matches!(y, Operand::Value(_));
-    if integers && runtime {
-        // Integers at run time are held as fp32: the quotient is cut after the division.
-        let quotient = c.step("quotient", Op::Binary(Binary::Div), &[x, y])?;
-        return c.emit(Op::Cast { to: Element::Integer }, &[quotient]);
+    cut(c, integers, "quotient", Op::Binary(Binary::Div), &[x, y])
+}
+
+fn power<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
+    let (x, y) = (c.input(0)?, c.input(1)?);
+    // The result is of the base's kind.
+    let integers = c.element(&x) == Element::Integer;
+    cut(c, integers, "power", Op::Binary(Binary::Pow), &[x, y])
+}
+
+/// The result of `op`, cut to integers where it is to be some: at run time they are held as fp32.
+pub(super) fn cut<'m>(
+    c: &mut Converter<'m>,
+    integers: bool,
+    suffix: &str,
+    op: Op,
+    inputs: &[Operand<'m>],
+) -> Result<Operand<'m>> {
+    let runtime = inputs.iter().any(|x| matches!(x, Operand::Value(_)));
+    if !(integers && runtime) {
+        return c.emit(op, inputs);
     }
-    c.emit(Op::Binary(Binary::Div), &[x, y])
+    let fractions = c.step(suffix, op, inputs)?;
+    c.emit(Op::Cast { to: Element::Integer }, &[fractions])
 }
 
 fn cast<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
@@ -131,8 +146,8 @@ fn cast<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
 fn clip<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     let bound = |c: &Converter<'m>, name: &str, index: usize, default: f32| -> Result<f32> {
         match c.attribute(name) {
-            Some(Attribute::Float(value)) => Ok(*value),
-            _ => Ok(c.optional_floats(index, name)?.and_then(|v| v.first().copied()).unwrap_or(default)),
+            Some(_) => c.float(name, default),
+            None => Ok(c.optional_floats(index, name)?.and_then(|v| v.first().copied()).unwrap_or(default)),
         }
     };
     let low = bound(c, "min", 1, f32::NEG_INFINITY)?;

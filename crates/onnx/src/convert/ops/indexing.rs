@@ -23,14 +23,16 @@ pub(super) fn slice<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     };
     let axes = list(c, "axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let steps = c.optional_ints(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
-    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
-        return Err(c.unsupported("has starts, ends, axes and steps of different lengths"));
+    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] || starts.len() > rank {
+        return Err(c.unsupported("has starts, ends, axes and steps of different lengths, or more than axes"));
     }
     for i in 0..starts.len() {
         let axis = c.axis(axes[i], rank)?;
         let size = c.shape(&x)[axis];
         let (start, step, len) =
-            range(starts[i], ends[i], steps[i], size).ok_or_else(|| c.unsupported("has a step of 0"))?;
+            range(starts[i], ends[i], steps[i], size).ok_or_else(|| {
+                c.unsupported(format!("cannot go through {size} elements by steps of {}", steps[i]))
+            })?;
         if (start, step, len) != (0, 1, size) {
             x = c.step(&format!("axis{axis}"), Op::Slice { axis, start, step, len }, &[x])?;
         }
@@ -121,6 +123,9 @@ fn without_sample_index(indices: &Constant, batch: usize) -> Option<Constant> {
     }
     let values = fold::ints(indices);
     let per_sample = values.len() / batch;
+    if per_sample == 0 {
+        return None;
+    }
     let mut rest = Vec::with_capacity(values.len());
     for (sample, tuples) in values.chunks_exact(per_sample).enumerate() {
         for tuple in tuples.chunks_exact(tuple) {
@@ -150,19 +155,16 @@ pub(super) fn trilu<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     };
     let upper = c.int("upper", 1)? != 0;
     let k = c.optional_ints(1, "k")?.and_then(|k| k.first().copied()).unwrap_or(0);
-    if rows.checked_mul(columns).is_none_or(|n| n > fold::LARGEST) {
-        return Err(c.unsupported("is too large"));
-    }
     let kept = |i: usize, j: usize| {
         let ahead = j as i64 - i as i64;
         if upper { ahead >= k } else { ahead <= k }
     };
-    let mask = (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))).map(|(i, j)| kept(i, j)).collect();
-    let mask = Constant { shape: vec![rows, columns], data: Data::Bool(mask) };
+    let cells = || (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j)));
+    let mask = c.owned(vec![rows, columns], |_| Data::Bool(cells().map(|(i, j)| kept(i, j)).collect()))?;
     let zero = match c.element(&x) {
         Element::Float => Data::F32(vec![0.0]),
         Element::Integer => Data::I64(vec![0]),
     };
-    let known = |constant| Operand::Known(Cow::Owned(constant));
-    c.emit(Op::Where, &[known(mask), x, known(Constant { shape: vec![], data: zero })])
+    let zero = c.owned(vec![], |_| zero)?;
+    c.emit(Op::Where, &[mask, x, zero])
 }

@@ -3,7 +3,7 @@
 use calibench_graph::{Dim, Op, PadMode};
 
 use super::super::converter::{Converter, Operand, Result};
-use super::super::fold;
+use super::super::fold::{self, MOST_AXES};
 use crate::{Attribute, Constant};
 
 fn fixed(shape: &[usize]) -> Vec<Dim> {
@@ -16,7 +16,8 @@ pub(super) fn reshaped<'m>(c: &mut Converter<'m>, x: Operand<'m>, shape: &[usize
         return Ok(x);
     }
     if let Operand::Known(constant) = &x {
-        if constant.data.len() == shape.iter().product::<usize>() {
+        if fold::count(shape) == Some(constant.data.len()) {
+            c.spend(constant.data.len())?;
             let constant = Constant { shape: shape.to_vec(), data: constant.data.clone() };
             return Ok(Operand::Known(std::borrow::Cow::Owned(constant)));
         }
@@ -57,7 +58,7 @@ fn resolved(from: &[usize], wanted: &[i64], keep_zeros: bool) -> Option<Vec<usiz
         });
     }
     let total: usize = from.iter().product();
-    let known = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d))?;
+    let known = fold::count(&shape)?;
     match open {
         Some(axis) if known > 0 && total.is_multiple_of(known) => shape[axis] = total / known,
         Some(_) => return None,
@@ -114,6 +115,9 @@ pub(super) fn unsqueeze<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
         Some(axes) => axes.len(),
         None => c.known(1, "axes")?.data.len(),
     };
+    if count > MOST_AXES {
+        return Err(c.unsupported(format!("adds {count} axes")));
+    }
     let axes = axes(c, shape.len() + count)?.unwrap_or_default();
     if axes.len() != count {
         return Err(c.unsupported("names an axis twice"));
@@ -125,10 +129,17 @@ pub(super) fn unsqueeze<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
 
 pub(super) fn concat<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     let mut inputs = c.inputs()?;
-    let rank = inputs.first().map_or(0, |x| c.shape(x).len());
-    let axis = c.axis(c.int("axis", 1)?, rank)?;
+    // Inputs without elements add nothing, whatever their other axes; of such alone the first stands for all.
+    let filled = inputs.iter().any(|x| c.shape(x).iter().product::<usize>() > 0);
+    if filled {
+        inputs.retain(|x| c.shape(x).iter().product::<usize>() > 0);
+    } else {
+        inputs.truncate(1);
+    }
+    let Some(first) = inputs.first() else { return Err(c.unsupported("joins nothing")) };
+    let axis = c.axis(c.int("axis", 1)?, c.shape(first).len())?;
     // A file with a batch of 1 holds constants of one sample.
-    let batched = inputs.iter().any(|x| matches!(x, Operand::Value(_)) && c.shape(x)[0] == c.size);
+    let batched = inputs.iter().any(|x| matches!(x, Operand::Value(_)) && c.shape(x).first() == Some(&c.size));
     for i in 0..inputs.len() {
         let shape = c.shape(&inputs[i]);
         if c.rebatched && batched && axis > 0 && shape.first() == Some(&1) {
@@ -137,13 +148,7 @@ pub(super) fn concat<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
                 c.step(&format!("batched{i}"), Op::Expand { shape: fixed(&shape) }, &inputs[i..=i])?;
         }
     }
-    // Inputs without elements add nothing.
-    inputs.retain(|x| c.shape(x).iter().product::<usize>() > 0);
-    match inputs.len() {
-        0 => Err(c.unsupported("joins nothing")),
-        1 => Ok(inputs.remove(0)),
-        _ => c.emit(Op::Concat { axis }, &inputs),
-    }
+    if inputs.len() == 1 { Ok(inputs.remove(0)) } else { c.emit(Op::Concat { axis }, &inputs) }
 }
 
 pub(super) fn split<'m>(c: &mut Converter<'m>) -> Result<Vec<Operand<'m>>> {
@@ -212,7 +217,11 @@ pub(super) fn tile<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
         return Err(c.unsupported(format!("cannot repeat {:?} by {repeats:?}", c.shape(&x))));
     }
     for (axis, repeats) in repeats.iter().enumerate().filter(|(_, r)| **r > 1) {
-        let copies = vec![x; *repeats as usize];
+        let repeats = *repeats as usize;
+        if let Operand::Known(constant) = &x {
+            c.spend(constant.data.len().saturating_mul(repeats))?;
+        }
+        let copies = vec![x; repeats];
         x = c.step(&format!("axis{axis}"), Op::Concat { axis }, &copies)?;
     }
     Ok(x)

@@ -27,7 +27,7 @@ pub(super) fn padding(
     }
     let reach = |i: usize| dilation[i].saturating_mul(kernel[i] - 1).saturating_add(1);
     let auto = c.text("auto_pad", "NOTSET")?;
-    let (mut before, mut after) = match auto {
+    let (before, mut after) = match auto {
         "NOTSET" => {
             let pads = c.sizes("pads", &vec![0; 2 * n])?;
             (pads[..n].to_vec(), pads[n..].to_vec())
@@ -36,7 +36,7 @@ pub(super) fn padding(
         "SAME_UPPER" | "SAME_LOWER" => {
             let total = |i: usize| {
                 let positions = sizes[i].div_ceil(stride[i]);
-                ((positions - 1) * stride[i]).saturating_add(reach(i)).saturating_sub(sizes[i])
+                (positions - 1).saturating_mul(stride[i]).saturating_add(reach(i)).saturating_sub(sizes[i])
             };
             let less: Vec<usize> = (0..n).map(|i| total(i) / 2).collect();
             let more: Vec<usize> = (0..n).map(|i| total(i) - total(i) / 2).collect();
@@ -52,19 +52,17 @@ pub(super) fn padding(
         if ceil {
             let mut positions = (padded - reach(i)).div_ceil(stride[i]) + 1;
             // A window that would begin in the padding at the end is left out.
-            if (positions - 1) * stride[i] >= sizes[i] + before[i] {
+            if (positions - 1).saturating_mul(stride[i]) >= sizes[i] + before[i] {
                 positions -= 1;
             }
-            let needed = ((positions - 1) * stride[i] + reach(i)).saturating_sub(sizes[i] + before[i]);
-            after[i] = after[i].max(needed);
+            let end = (positions - 1).saturating_mul(stride[i]).saturating_add(reach(i));
+            after[i] = end.saturating_sub(sizes[i] + before[i]);
         }
         // Beyond one window nothing but padding would be seen.
-        if before[i] > reach(i) * stride[i] || after[i] > reach(i) * stride[i] + stride[i] {
+        let most = reach(i).saturating_mul(stride[i]);
+        if before[i] > most || after[i] > most.saturating_add(stride[i]) {
             return Err(c.unsupported(format!("pads {} and {} around {}", before[i], after[i], sizes[i])));
         }
-    }
-    if before.len() != n {
-        before.truncate(n);
     }
     Ok(Padding { before, after })
 }
@@ -84,7 +82,7 @@ pub(super) fn pool<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     let whole = padding(c, &shape[2..], &kernel, &stride, &dilation, false)?;
     let Padding { before, after } = padding(c, &shape[2..], &kernel, &stride, &dilation, ceil)?;
     let count_padding = c.int("count_include_pad", 0)? != 0;
-    if count_padding && after != whole.after {
+    if count_padding && after.iter().zip(&whole.after).any(|(ceil, whole)| ceil > whole) {
         return Err(
             c.unsupported("counts the padding of a window that ceil_mode added, on which runtimes differ")
         );

@@ -191,8 +191,8 @@ fn broadcast(x: &[usize], y: &[usize]) -> Option<Vec<usize>> {
 }
 
 pub(super) fn batch_normalization<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
-    if c.int("training_mode", 0)? != 0 {
-        return Err(c.unsupported("is in training mode; export the model for inference"));
+    if c.int("training_mode", 0)? != 0 || c.int("spatial", 1)? == 0 {
+        return Err(c.unsupported("is in training mode, or has statistics of each position; export the model for inference"));
     }
     let x = c.input(0)?;
     let epsilon = c.float("epsilon", 1e-5)?;
@@ -207,7 +207,7 @@ pub(super) fn batch_normalization<'m>(c: &mut Converter<'m>) -> Result<Operand<'
     }
     // y = x · a + b per channel.
     let channels = shape.get(1).copied().unwrap_or(0);
-    if stats.iter().any(|(_, t)| t.len() != channels) {
+    if shape.len() < 2 || stats.iter().any(|(_, t)| t.len() != channels) {
         return Err(c.unsupported(format!("has statistics of other channels than {shape:?}")));
     }
     let wide = [&[channels], &vec![1; shape.len() - 2][..]].concat();
@@ -215,7 +215,7 @@ pub(super) fn batch_normalization<'m>(c: &mut Converter<'m>) -> Result<Operand<'
     let a: Vec<f32> = scale
         .iter()
         .zip(variance)
-        .map(|(s, v)| (f64::from(*s) / f64::from(v + epsilon).sqrt()) as f32)
+        .map(|(s, v)| (f64::from(*s) / (f64::from(*v) + f64::from(epsilon)).sqrt()) as f32)
         .collect();
     let b: Vec<f32> = (0..channels).map(|i| bias[i] - mean[i] * a[i]).collect();
     let known = |data: Vec<f32>| {
@@ -236,12 +236,19 @@ pub(super) fn layer_normalization<'m>(c: &mut Converter<'m>) -> Result<Operand<'
     let width: usize = shape[axis..].iter().product();
     let gamma = c.known(1, "scale")?;
     let beta = c.optional_known(2, "bias")?;
-    let flat = |values: Vec<f32>| match values.len() {
-        1 => Some(vec![values[0]; width]),
-        n => (n == width).then_some(values),
+    c.spend(2 * width)?;
+    // One number, or one for each normalised element; sizes of 1 may stand before them.
+    let flat = |constant: &Constant| {
+        let values = fold::floats(constant);
+        let ones = constant.shape.iter().take_while(|n| **n == 1).count();
+        let normalised = shape[axis..].iter().skip_while(|n| **n == 1);
+        match values.len() {
+            1 => Some(vec![values[0]; width]),
+            _ => constant.shape[ones..].iter().eq(normalised).then_some(values),
+        }
     };
-    let gamma = flat(fold::floats(&gamma));
-    let beta = flat(beta.map_or_else(|| vec![0.0; width], |b| fold::floats(&b)));
+    let gamma = flat(&gamma);
+    let beta = beta.map_or_else(|| Some(vec![0.0; width]), |b| flat(&b));
     let (Some(gamma), Some(beta)) = (gamma, beta) else {
         return Err(c.unsupported(format!("needs scale and bias of the {width} normalised elements")));
     };

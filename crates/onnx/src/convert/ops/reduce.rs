@@ -1,8 +1,9 @@
 //! Reductions along axes.
 
-use calibench_graph::{Op, Reduction};
+use calibench_graph::{Element, Op, Reduction};
 
 use super::super::converter::{Converter, Operand, Result};
+use super::elementwise::cut;
 
 pub(super) fn reduce<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     let reduction = match c.node.op.as_str() {
@@ -29,5 +30,6 @@ pub(super) fn reduce<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
         axes = (0..rank).collect();
     }
     let keep = c.int("keepdims", 1)? != 0;
-    c.emit(Op::Reduce { reduction, axes, keep }, &[x])
+    let fractions = c.element(&x) == Element::Integer && matches!(reduction, Reduction::Mean | Reduction::L2);
+    cut(c, fractions, "fractions", Op::Reduce { reduction, axes, keep }, &[x])
 }

@@ -61,7 +61,8 @@ pub(super) fn resize<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     let axes: Option<Vec<(usize, f32)>> = (0..shape.len()).map(axis).collect();
     let fits = |a: &Vec<(usize, f32)>| {
         a.iter().all(|(n, s)| (1..=LARGEST).contains(n) && s.is_finite() && *s > 0.0)
-            && (a[0].0, a[1].0) == (shape[0], shape[1])
+            && (a[0].0 == shape[0] || (c.rebatched && a[0].0 == 1))
+            && a[1].0 == shape[1]
     };
     let axes = axes.filter(fits).ok_or_else(|| {
         c.unsupported("needs known scales or sizes that leave batch and channels as they are")
