@@ -43,6 +43,7 @@ impl GraphBuilder {
                 nodes: Vec::new(),
                 params: BTreeMap::new(),
                 output: Graph::INPUT,
+                mask: None,
             },
         }
     }
@@ -101,6 +102,11 @@ impl GraphBuilder {
             output,
         });
         Ok(output)
+    }
+
+    /// Says that the zeros of this input, `[batch, positions]`, mark padding: [`Graph::mask`].
+    pub fn set_mask(&mut self, mask: ValueId) {
+        self.graph.mask = Some(mask);
     }
 
     /// The finished graph, which returns `output`.
