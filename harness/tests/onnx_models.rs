@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use calibench_engine::QuantSpec;
 use calibench_engine::compile::{CompileOptions, Executable};
 use calibench_engine::interpret::{Interpreter, NoTap};
-use calibench_graph::Graph;
+use calibench_graph::{Graph, placement};
 use calibench_kernels::Kernels;
 use calibench_onnx::{ConvertOptions, Model};
 use calibench_quant::Dtype;
@@ -102,6 +102,12 @@ fn both_exports_of_a_transformer_give_the_recorded_outputs() {
             println!("{export}: largest difference {difference:e}");
             assert!(difference < 1e-4, "{export}: {difference}");
         }
+        // The mask is known, and from it what is padding: of every product's input in both layers.
+        let placement = placement(&graph);
+        let padding = placement.padding.as_ref().unwrap();
+        assert_eq!(graph.value(padding.mask).name, "attention_mask", "{export}");
+        let known = placement.activations.iter().filter(|v| padding.axes.contains_key(v)).count();
+        assert_eq!(known, placement.activations.len(), "{export}");
         // What the exporters spelled out is found again.
         for (op, times) in [("LayerNorm", 5), ("Gelu", 2), ("Softmax", 2), ("MatMul", 4), ("Linear", 12)] {
             assert_eq!(count(&graph, op), times, "{export}: {op}");

@@ -44,6 +44,7 @@ impl GraphBuilder {
                 params: BTreeMap::new(),
                 output: Graph::INPUT,
                 float: BTreeSet::new(),
+                mask: None,
             },
         }
     }
@@ -108,6 +109,11 @@ impl GraphBuilder {
             output,
         });
         Ok(output)
+    }
+
+    /// Says that the zeros of this input, `[batch, positions]`, mark padding: [`Graph::mask`].
+    pub fn set_mask(&mut self, mask: ValueId) {
+        self.graph.mask = Some(mask);
     }
 
     /// The finished graph, which returns `output`.

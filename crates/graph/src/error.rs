@@ -41,6 +41,14 @@ pub enum GraphError {
         /// The products there are.
         known: String,
     },
+    /// A mask that is none.
+    #[error("model `{model}`: the mask must be an input of shape [batch, positions], `{value}` is not")]
+    Mask {
+        /// The graph's name.
+        model: String,
+        /// The value that was given as mask.
+        value: String,
+    },
     /// Two nodes or parameters of one name.
     #[error("`{name}` is defined twice")]
     Duplicate {

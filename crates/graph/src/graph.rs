@@ -54,6 +54,10 @@ pub struct Graph {
     /// Names of products that stay in floating point, whatever the placement's policy says of them.
     #[serde(default)]
     pub float: BTreeSet<String>,
+    /// The input `[batch, positions]` whose zeros mark padding, where the model has one. Statistics leave those
+    /// positions out; what the model computes is the same.
+    #[serde(default)]
+    pub mask: Option<ValueId>,
 }
 
 impl Graph {
@@ -76,6 +80,7 @@ impl Graph {
             params: BTreeMap::new(),
             output: Self::INPUT,
             float: BTreeSet::new(),
+            mask: self.mask,
         }
     }
 
@@ -117,11 +122,19 @@ impl Graph {
         self.params.values().map(Tensor::len).sum()
     }
 
-    /// Checks every node's shapes against its inputs and parameters.
+    /// Checks every node's shapes against its inputs and parameters, and that the mask is an input
+    /// `[batch, positions]`.
     ///
     /// # Errors
-    /// The first node that does not fit.
+    /// The first node that does not fit; [`GraphError::Mask`].
     pub fn validate(&self) -> Result<(), GraphError> {
+        if let Some(mask) = self.mask {
+            let value = self.values.get(mask.0).filter(|_| mask.0 < self.inputs);
+            if !value.is_some_and(|v| matches!(v.shape[..], [Dim::Batch, Dim::Fixed(_)])) {
+                let (model, value) = (self.name.clone(), self.values.get(mask.0).map(|v| v.name.clone()));
+                return Err(GraphError::Mask { model, value: value.unwrap_or_default() });
+            }
+        }
         for node in &self.nodes {
             let inputs: Vec<&[Dim]> = node.inputs.iter().map(|v| self.value(*v).shape.as_slice()).collect();
             let shape = infer(&node.name, &node.op, &inputs, &self.params_of(node)?)?;
@@ -156,6 +169,9 @@ impl Graph {
         ))
         .expect("plain data without maps of non-string keys always serialises");
         hasher.update(&structure);
+        if let Some(mask) = self.mask {
+            hasher.update(&(mask.0 as u64).to_le_bytes());
+        }
         for (name, tensor) in &self.params {
             hasher.update(name.as_bytes());
             for dim in tensor.shape() {

@@ -1,6 +1,6 @@
 //! Which values and parameters are quantized, and why.
 
-use crate::{Graph, GraphError, Node, Op, ValueId};
+use crate::{Graph, GraphError, Node, Op, Padding, ValueId};
 
 /// A quantized weight.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Placement {
     pub weights: Vec<WeightSite>,
     /// What stays in floating point.
     pub float_ops: Vec<FloatOp>,
+    /// What of the activations is padding, where the graph has a mask.
+    pub padding: Option<Padding>,
 }
 
 /// The default policy: matrix products and convolutions are quantized, with the ReLU behind them.
@@ -61,7 +63,7 @@ pub fn placement(graph: &Graph) -> Placement {
             float_ops.push(FloatOp { node: node.name.clone(), op: node.op.name(), reason });
         }
     }
-    Placement { activations, weights, float_ops }
+    Placement { activations, weights, float_ops, padding: Padding::of(graph) }
 }
 
 /// Whether a node is a product that runs on integers in integer cells.

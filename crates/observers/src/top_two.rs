@@ -34,23 +34,14 @@ impl Default for TopTwoObserver {
 
 impl Observer for TopTwoObserver {
     fn observe(&mut self, batch: &Batch<'_>) {
-        let scan = Scan::of(batch.values);
-        scan.count_into(&mut self.stats, batch);
-        scan.widen(&mut self.stats);
-        if batch.values.is_empty() {
-            return;
-        }
         let rows = usize::try_from(batch.samples).unwrap_or(1).max(1);
-        let row = batch.values.len().div_ceil(rows);
-        let seen = self.stats.top_two.get_or_insert_default().entry(batch.index).or_default();
-        for (i, values) in batch.values.chunks(row).enumerate() {
-            let finite = values.iter().filter(|v| v.is_finite());
-            let top = finite.fold(TopTwo::NONE, |top, v| top.with(*v));
-            match seen.get_mut(i) {
-                Some(seen) => *seen = seen.union(top),
-                None => seen.push(top),
-            }
-        }
+        let row = batch.values.len().div_ceil(rows).max(1);
+        self.see(batch, batch.values.chunks(row));
+    }
+
+    fn observe_uneven(&mut self, batch: &Batch<'_>, ends: &[usize]) {
+        let starts = [0].into_iter().chain(ends.iter().copied());
+        self.see(batch, starts.zip(ends).map(|(start, end)| &batch.values[start..*end]));
     }
 
     fn stats(&self) -> Stats {
@@ -59,6 +50,27 @@ impl Observer for TopTwoObserver {
 
     fn absorb(&mut self, other: &Stats) -> Result<(), QuantError> {
         self.stats.absorb(other)
+    }
+}
+
+impl TopTwoObserver {
+    /// Sees a batch, sample by sample.
+    fn see<'v>(&mut self, batch: &Batch<'_>, samples: impl Iterator<Item = &'v [f32]>) {
+        let scan = Scan::of(batch.values);
+        scan.count_into(&mut self.stats, batch);
+        scan.widen(&mut self.stats);
+        if batch.values.is_empty() {
+            return;
+        }
+        let seen = self.stats.top_two.get_or_insert_default().entry(batch.index).or_default();
+        for (i, values) in samples.enumerate() {
+            let finite = values.iter().filter(|v| v.is_finite());
+            let top = finite.fold(TopTwo::NONE, |top, v| top.with(*v));
+            match seen.get_mut(i) {
+                Some(seen) => *seen = seen.union(top),
+                None => seen.push(top),
+            }
+        }
     }
 }
 
@@ -73,5 +85,10 @@ mod tests {
         let top = |first, second| TopTwo { first, second };
         let expected = BTreeMap::from([(0, vec![top(5.0, 3.0), top(-1.0, -2.0)])]);
         assert_eq!(observer.stats().top_two, Some(expected));
+        let mut uneven = TopTwoObserver::default();
+        let batch = Batch { index: 0, samples: 2, values: &[1.0, 5.0, 3.0, 9.0] };
+        uneven.observe_uneven(&batch, &[3, 4]);
+        let expected = BTreeMap::from([(0, vec![top(5.0, 3.0), top(9.0, f32::NEG_INFINITY)])]);
+        assert_eq!(uneven.stats().top_two, Some(expected));
     }
 }

@@ -22,6 +22,13 @@ pub trait Observer: Send {
     /// Sees one batch.
     fn observe(&mut self, batch: &Batch<'_>);
 
+    /// Sees one batch whose samples differ in length, because padding was left out: the values of sample `i` end
+    /// before `ends[i]`. Statistics that do not tell samples apart are those of [`Observer::observe`].
+    fn observe_uneven(&mut self, batch: &Batch<'_>, ends: &[usize]) {
+        let _ = ends;
+        self.observe(batch);
+    }
+
     /// Everything seen so far.
     fn stats(&self) -> Stats;
 

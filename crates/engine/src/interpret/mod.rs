@@ -186,7 +186,10 @@ impl<'g> Interpreter<'g> {
         let graph = self.graph;
         let dtype = |value: &Value| if value.element == Element::Integer { DType::F32 } else { self.dtype };
         let mut values: Vec<Option<Tensor>> = vec![None; graph.values.len()];
-        for (index, (value, input)) in graph.input_values().zip(inputs).enumerate() {
+        let mut order: Vec<_> = graph.input_values().zip(inputs).enumerate().collect();
+        // The mask first: a tap may need it to tell what of another input is padding.
+        order.sort_by_key(|(index, _)| graph.mask != Some(ValueId(*index)));
+        for (index, (value, input)) in order {
             let start = input.to_dtype(dtype(value)).and_then(|x| tap.value(ValueId(index), x));
             values[index] = Some(start.map_err(|e| candle_error(graph, &value.name, e))?);
         }

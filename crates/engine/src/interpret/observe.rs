@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use calibench_graph::{Placement, ValueId};
+use calibench_graph::{Padding, Placement, ValueId};
 use calibench_quant::{Batch, Observer, QuantError, Stats};
 use candle_core::{Result, Tensor};
 
@@ -11,7 +11,8 @@ use super::{Tap, to_vec};
 /// Shows the placement's activation sites to observers; changes nothing.
 ///
 /// One pass over the data serves every calibrator. Passes over other parts of the data, on other
-/// threads or machines, merge through [`Stats::absorb`].
+/// threads or machines, merge through [`Stats::absorb`]. Padded positions are left out: what a model computes there
+/// answers to nothing, and would widen ranges ([`Placement::padding`]).
 ///
 /// # Example
 /// ```
@@ -31,6 +32,9 @@ use super::{Tap, to_vec};
 /// ```
 pub struct ObserveTap {
     sites: BTreeMap<ValueId, Vec<Box<dyn Observer>>>,
+    padding: Option<Padding>,
+    /// The mask of the batch that runs, row-major `[batch, positions]`.
+    mask: Vec<f32>,
     index: u64,
     samples: u64,
 }
@@ -40,7 +44,7 @@ impl ObserveTap {
     #[must_use]
     pub fn new(placement: &Placement, mut observers: impl FnMut() -> Vec<Box<dyn Observer>>) -> Self {
         let sites = placement.activations.iter().map(|id| (*id, observers())).collect();
-        Self { sites, index: 0, samples: 0 }
+        Self { sites, padding: placement.padding.clone(), mask: Vec::new(), index: 0, samples: 0 }
     }
 
     /// Names the batch that runs next: its place in the calibration order and its number of samples.
@@ -73,11 +77,47 @@ impl std::fmt::Debug for ObserveTap {
 
 impl Tap for ObserveTap {
     fn value(&mut self, id: ValueId, value: Tensor) -> Result<Tensor> {
+        if self.padding.as_ref().is_some_and(|p| p.mask == id) {
+            self.mask = to_vec(&value)?;
+        }
         if let Some(observers) = self.sites.get_mut(&id) {
-            let values = to_vec(&value)?;
+            let mut values = to_vec(&value)?;
+            let axes = self.padding.as_ref().and_then(|p| p.axes.get(&id));
+            let ends = axes.map(|axes| leave_padding_out(&mut values, value.dims(), axes, &self.mask));
             let batch = Batch { index: self.index, samples: self.samples, values: &values };
-            observers.iter_mut().for_each(|o| o.observe(&batch));
+            for observer in observers {
+                match &ends {
+                    Some(ends) => observer.observe_uneven(&batch, ends),
+                    None => observer.observe(&batch),
+                }
+            }
         }
         Ok(value)
     }
 }
+
+/// Keeps the elements whose positions along all of `axes` are none of the padding in `mask`, `[batch, positions]`; gives where
+/// each sample then ends. The outermost axis is the batch, alone or joined with axes inside it.
+fn leave_padding_out(values: &mut Vec<f32>, dims: &[usize], axes: &[usize], mask: &[f32]) -> Vec<usize> {
+    let Some(&last) = axes.last() else { return Vec::new() };
+    let positions = dims[last];
+    // Everything inside the last of the axes is kept or left out together.
+    let inner: usize = dims[last + 1..].iter().product();
+    let steps: Vec<usize> = axes.iter().map(|axis| dims[axis + 1..=last].iter().product()).collect();
+    let sample = values.len() / (mask.len() / positions.max(1)).max(1);
+    let (mut kept, mut ends) = (Vec::with_capacity(values.len()), Vec::new());
+    for (values, mask) in values.chunks_exact(sample.max(1)).zip(mask.chunks_exact(positions.max(1))) {
+        for (block, values) in values.chunks_exact(inner.max(1)).enumerate() {
+            if steps.iter().all(|step| mask[block / step % positions] != 0.0) {
+                kept.extend_from_slice(values);
+            }
+        }
+        ends.push(kept.len());
+    }
+    *values = kept;
+    ends
+}
+
+#[cfg(test)]
+#[path = "observe_tests.rs"]
+mod tests;

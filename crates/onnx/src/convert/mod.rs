@@ -13,7 +13,7 @@ mod unify;
 use std::collections::BTreeMap;
 
 use calibench_graph::passes::{canonical, prune};
-use calibench_graph::{Element, Graph, per_sample};
+use calibench_graph::{Dim, Element, Graph, Value, ValueId, per_sample};
 
 pub use error::ConvertError;
 pub use ops::OPERATORS;
@@ -36,7 +36,8 @@ pub struct ConvertOptions {
 /// A model as a graph.
 #[derive(Debug, Clone)]
 pub struct Converted {
-    /// The graph, canonical: constants folded, exporters' patterns replaced by what they mean.
+    /// The graph, canonical: constants folded, exporters' patterns replaced by what they mean. An input of whole
+    /// numbers `[batch, positions]` called `attention_mask` is its [mask](Graph::mask).
     pub graph: Graph,
     /// Whether the file fixes the batch at 1 and the graph does not. Reshapes that spell out the 1 then stand
     /// for any batch, which only a comparison of outputs can confirm.
@@ -90,10 +91,12 @@ impl Model {
             })?,
         };
         let at = |size| Converter::new(self, batch, size, &options.bind)?.run(output);
-        let graph = prune(&unify::unify(&at(SIZES[0])?, &at(SIZES[1])?, SIZES)?);
+        let mut graph = prune(&unify::unify(&at(SIZES[0])?, &at(SIZES[1])?, SIZES)?);
         if let Some(empty) = graph.nodes.iter().find(|n| per_sample(&graph.value(n.output).shape) == 0) {
             return Err(ConvertError::Empty { node: empty.name.clone() });
         }
+        let mask = graph.input_values().position(is_mask);
+        graph.mask = mask.map(ValueId);
         Ok(Converted { graph: canonical(&graph)?, rebatched: batch == Batch::One })
     }
 
@@ -112,6 +115,13 @@ impl Model {
             }),
         }
     }
+}
+
+/// Whether an input marks padding by zeros: exporters of transformers call it so.
+fn is_mask(input: &Value) -> bool {
+    input.name == "attention_mask"
+        && input.element == Element::Integer
+        && matches!(input.shape[..], [Dim::Batch, Dim::Fixed(_)])
 }
 
 /// How a model spells its batch.
