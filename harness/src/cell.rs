@@ -22,9 +22,9 @@ use crate::subject::{FIDELITY, Subject};
 use crate::{clock, memory, prepare, sites};
 
 /// A cell made ready: the graph it runs and how its numbers are represented.
-struct Ready {
-    graph: Graph,
-    spec: QuantSpec,
+pub(crate) struct Ready {
+    pub graph: Graph,
+    pub spec: QuantSpec,
     calibration_samples: u32,
     calibration_seconds: Option<f64>,
     solve_seconds: Option<f64>,
@@ -142,7 +142,7 @@ pub fn keys(cell: &Cell, dataset: &str, metric: &str) -> Row {
 }
 
 /// Finds the quantization parameters: observers' statistics → calibrator → qparams, or QAT.
-fn ready(cell: &Cell, subject: &Subject, folder: &RunFolder) -> Result<Ready> {
+pub(crate) fn ready(cell: &Cell, subject: &Subject, folder: &RunFolder) -> Result<Ready> {
     let graph = &subject.graph;
     let granularity = cell.granularity.unwrap_or(Granularity::PerTensor);
     let symmetry = cell.symmetry.unwrap_or(Symmetry::Symmetric);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use calibench_kernels::Isa;
+use calibench_onnx::{Codes, DEFAULT_OPSET};
 use calibench_quant::{Dtype, Granularity, Symmetry, Timing};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -55,6 +56,12 @@ pub enum Command {
         /// The run folder
         run: PathBuf,
     },
+    /// Export a measured cell as an ONNX model: fp32, fp16, or QDQ with its scales and zero points
+    #[command(after_help = "Examples:\n  \
+        calibench export --run RUN --cell digits-cnn/int8/static/mse --out model.onnx\n  \
+        calibench export --run RUN --cell fp16-storage --out half.onnx --opset 17\n  \
+        calibench export --run RUN --cell int8/static/entropy --codes unsigned --out q.onnx --qparams q.json")]
+    Export(ExportOptions),
     /// Calibrate tensors in a file: thresholds, scales, zero points and distances of every method
     #[command(after_help = "Examples:\n  \
         calibench calibrate --tensors activations.safetensors\n  \
@@ -147,6 +154,50 @@ pub struct Sweep {
     /// What your own models are tested on, and how; last, because its heading holds for what follows
     #[command(flatten)]
     pub own: Own,
+}
+
+/// Options of `export`.
+#[derive(Debug, Args)]
+pub struct ExportOptions {
+    /// The run folder
+    #[arg(long, value_name = "DIR")]
+    pub run: PathBuf,
+    /// The cell's id, or parts of it that fit one cell only, joined by /
+    #[arg(long, value_name = "ID")]
+    pub cell: String,
+    /// The ONNX file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Version of the ONNX operator set, 13 to 21
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_OPSET)]
+    pub opset: i64,
+    /// How activation codes are written; the values are the same
+    #[arg(long, value_enum, default_value_t = CodesOption::Signed)]
+    pub codes: CodesOption,
+    /// Nodes that compute in fp32 in an fp16 model [default: normalisations, softmax, reductions]
+    #[arg(long, value_delimiter = ',', value_name = "NODE")]
+    pub keep: Vec<String>,
+    /// Also write the quantization parameters of every site as JSON
+    #[arg(long, value_name = "FILE")]
+    pub qparams: Option<PathBuf>,
+}
+
+/// How 8-bit activation codes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CodesOption {
+    /// int8
+    Signed,
+    /// uint8
+    Unsigned,
+}
+
+impl From<CodesOption> for Codes {
+    fn from(option: CodesOption) -> Self {
+        match option {
+            CodesOption::Signed => Self::Signed,
+            CodesOption::Unsigned => Self::Unsigned,
+        }
+    }
 }
 
 /// A parser of the names of a registry: help and completions list them, an error names the nearest.

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod export;
 mod list;
 
 use std::path::Path;
@@ -29,6 +30,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Sweep(options) => return run_sweep(&options),
         Command::List { what, format } => console::result(&list::list(what, format)?),
         Command::Report { run } => report(&run)?,
+        Command::Export(options) => export::run(&options)?,
         Command::Calibrate(options) => return lab::calibrate(&options),
         Command::Observe(options) => lab::observe(&options)?,
         Command::Merge(options) => lab::merge(&options)?,

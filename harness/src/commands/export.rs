@@ -1,0 +1,107 @@
+//! `calibench export`: a measured cell as an ONNX model for the runtime of the user's choice.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use anyhow::{Context, Result, bail};
+use calibench_graph::{Graph, Op};
+use calibench_onnx::{Export, Form, HalfLoss, Qdq, export, qparams_json};
+use calibench_quant::{Dtype, Timing};
+use calibench_store::{RunFolder, write_atomic};
+
+use crate::axes::Cell;
+use crate::cell::{self, Ready};
+use crate::cli::ExportOptions;
+use crate::console;
+use crate::plan::Plan;
+use crate::subject::Subject;
+
+/// Writes the model of a cell, and its quantization parameters where asked for.
+///
+/// # Errors
+/// When the run or the cell does not exist, the cell has no ONNX form, or a file cannot be written.
+pub fn run(options: &ExportOptions) -> Result<()> {
+    let folder = RunFolder::open(&options.run)?;
+    let plan = Plan::read(&folder)?;
+    let cell = find(&plan, &options.cell)?;
+    let untold = &mut |_| ControlFlow::Continue(());
+    let subject = Subject::load(&cell.model, cell.seed, &plan.sources, &plan.measure, untold)?;
+    let ready = cell::ready(cell, &subject, &folder)?;
+    let exported = model(cell, &ready, options)?;
+    warn(&exported.half_losses);
+    exported.model.save(&options.out).with_context(|| format!("cannot export {}", cell.id()))?;
+    console::result(&format!("{}: {}", cell.id(), options.out.display()));
+    if let Some(path) = &options.qparams {
+        let json = qparams_json(&ready.graph, &ready.spec.activations, &ready.spec.weights);
+        write_atomic(path, json.as_bytes())?;
+        console::result(&format!("quantization parameters: {}", path.display()));
+    }
+    Ok(())
+}
+
+/// Says which constants fp16 does not hold, the first few by name.
+fn warn(losses: &[HalfLoss]) {
+    const SHOWN: usize = 8;
+    for loss in losses.iter().take(SHOWN) {
+        let fate = if loss.overflow { "held at ±65504" } else { "0 in fp16" };
+        let HalfLoss { name, value, count, .. } = loss;
+        console::note(&format!("warning: {count} of the numbers of `{name}` are {fate}, such as {value:e}"));
+    }
+    if losses.len() > SHOWN {
+        console::note(&format!("warning: and some of {} more constants", losses.len() - SHOWN));
+    }
+}
+
+/// The cell of that id, or the only one whose id has these words.
+fn find<'p>(plan: &'p Plan, id: &str) -> Result<&'p Cell> {
+    if let Some(cell) = plan.cells.iter().find(|c| c.id() == id) {
+        return Ok(cell);
+    }
+    let words = |c: &&Cell| id.split('/').all(|word| c.id().split('/').any(|part| part == word));
+    let found: Vec<&Cell> = plan.cells.iter().filter(words).collect();
+    match found[..] {
+        [cell] => Ok(cell),
+        [] => bail!("the run has no cell `{id}`; its rows, and `calibench sweep --dry-run`, list the ids"),
+        _ => {
+            let ids: Vec<String> = found.iter().map(|c| format!("\n  {}", c.id())).collect();
+            bail!("`{id}` fits {} cells; say which:{}", found.len(), ids.concat())
+        }
+    }
+}
+
+/// The cell's model in ONNX.
+fn model(cell: &Cell, ready: &Ready, options: &ExportOptions) -> Result<Export> {
+    let keep: BTreeSet<String> = match options.keep.is_empty() {
+        true => sensitive(&ready.graph),
+        false => options.keep.iter().cloned().collect(),
+    };
+    let (activations, weights) = (&ready.spec.activations, &ready.spec.weights);
+    let form = match (cell.dtype, cell.timing) {
+        (Dtype::Fp32, _) => Form::Fp32,
+        (Dtype::Fp16Storage | Dtype::Fp16Compute, _) => Form::Fp16 { keep: &keep },
+        (_, Timing::Static | Timing::Qat) => {
+            Form::Qdq(Qdq { activations, weights, codes: options.codes.into() })
+        }
+        (_, Timing::WeightOnly) => Form::WeightOnly { weights },
+        (_, Timing::Dynamic) => bail!(
+            "a dynamic cell finds its ranges at run time, for which ONNX has no portable form; \
+             export the fp32 cell and let the runtime quantize it dynamically"
+        ),
+        (dtype, _) => {
+            bail!("{dtype} has no ONNX form that runtimes execute; export fp32, fp16 or an integer cell")
+        }
+    };
+    Ok(export(&ready.graph, &form, options.opset)?)
+}
+
+/// What computes in fp32 in an fp16 model unless the user says otherwise: sums of squares and exponentials leave
+/// the range of fp16 first.
+fn sensitive(graph: &Graph) -> BTreeSet<String> {
+    let wide = |op: &Op| {
+        matches!(
+            op,
+            Op::LayerNorm { .. } | Op::Softmax | Op::LogSoftmax | Op::Reduce { .. } | Op::GlobalAvgPool
+        )
+    };
+    graph.nodes.iter().filter(|n| wide(&n.op)).map(|n| n.name.clone()).collect()
+}
