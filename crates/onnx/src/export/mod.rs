@@ -60,10 +60,7 @@ pub const EXPORT_OPSETS: RangeInclusive<i64> = 13..=21;
 /// The version to export unless there is a reason for another: every current runtime reads it.
 pub const DEFAULT_OPSET: i64 = 13;
 
-/// Whether 8-bit activation codes are written as int8 or uint8. The values are the same.
-///
-/// What a runtime makes of them is not. On a CPU without VNNI, ONNX Runtime multiplies uint8 by int8 in pairs
-/// summed in 16 bits, which saturate; see [`Qdq`].
+/// Whether 8-bit codes are written as int8 or uint8. The values are the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Codes {
     /// int8.
@@ -82,6 +79,8 @@ pub struct Qdq<'q> {
     pub weights: &'q BTreeMap<String, QParams>,
     /// How 8-bit activation codes are written.
     pub codes: Codes,
+    /// How 8-bit weight codes are written; int8 is what most runtimes have kernels for.
+    pub weight_codes: Codes,
 }
 
 /// What an exported model computes in.

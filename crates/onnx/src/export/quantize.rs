@@ -118,7 +118,9 @@ impl<'g> Emitter<'g> {
         let (param, tensor) = (&node.params[0], self.graph.params_of(node)?[0]);
         let channels = tensor.shape()[0];
         self.stored_once((format!("{param}.codes"), Kind::F32, transposed), |e| {
-            let storage = Storage::of(param, qparams, Codes::Signed, e.opset)?;
+            let wanted =
+                if let Form::Qdq(Qdq { weight_codes, .. }) = e.form { *weight_codes } else { Codes::Signed };
+            let storage = Storage::of(param, qparams, wanted, e.opset)?;
             let scales = qparams.scale.len();
             if scales != 1 && scales != channels {
                 let reason = format!("{scales} scales for {channels} output channels");

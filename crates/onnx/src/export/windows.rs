@@ -99,8 +99,13 @@ pub(super) fn resize(
     let kind = e.result();
     let x = e.input(0, kind)?;
     let from = [2, 3].map(|axis| e.shape(0)[axis].fixed().unwrap_or_default());
-    // Scales say nothing of the batch, but their product with the size must round down to the new size.
-    if [0, 1].iter().all(|i| (from[*i] as f32 * scale[*i]).floor() as usize == size[*i]) {
+    // Scales say nothing of the batch, but their product with the size must round down to the new size, in whatever
+    // precision a runtime multiplies.
+    let reaches = |i: usize| {
+        let (size, scale) = (from[i] as f64, f64::from(scale[i]));
+        [size * scale, f64::from((size * scale) as f32)].map(|n| n.floor() as usize)
+    };
+    if [0, 1].iter().all(|i| reaches(*i) == [size[*i]; 2]) {
         let scales = [1.0, 1.0, scale[0], scale[1]];
         let scales = e.store(&format!("{}.scales", e.at().name), &[4], Values::F32(&scales));
         return Ok(e.emit("Resize", &[&x, "", &scales], attributes));
