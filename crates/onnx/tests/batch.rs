@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use calibench_graph::Dim;
 use calibench_onnx::{
-    Attribute, Constant, ConvertError, ConvertOptions, Converted, Data, DataType, Input, InputDim, Model, Node,
+    Attribute, Constant, ConvertError, ConvertOptions, Converted, Data, DataType, Input, InputDim, Model,
+    Node,
 };
 
 fn ints(values: &[i64]) -> Constant {
@@ -64,10 +65,34 @@ fn what_mixes_samples_is_refused_by_name() {
     refused(&with("s", "Softmax", "axis", Attribute::Int(0)), "to_s");
     refused(&model(&dynamic(), &[("Gather", "x first", "g")], &[("first", scalar(0))]), "to_g");
     refused(&model(&dynamic(), &[("Gather", "x both", "g")], &[("both", ints(&[0, 1]))]), "to_g");
-    refused(&model(&dynamic(), &[("Slice", "x a b axis", "s")], &[("a", ints(&[0])), ("b", ints(&[1])), ("axis", ints(&[0]))]), "to_s");
-    refused(&model(&dynamic(), &[("Slice", "x a b axis step", "s")], &[("a", ints(&[-1])), ("b", ints(&[-9])), ("axis", ints(&[0])), ("step", ints(&[-1]))]), "to_s");
+    refused(
+        &model(
+            &dynamic(),
+            &[("Slice", "x a b axis", "s")],
+            &[("a", ints(&[0])), ("b", ints(&[1])), ("axis", ints(&[0]))],
+        ),
+        "to_s",
+    );
+    refused(
+        &model(
+            &dynamic(),
+            &[("Slice", "x a b axis step", "s")],
+            &[("a", ints(&[-1])), ("b", ints(&[-9])), ("axis", ints(&[0])), ("step", ints(&[-1]))],
+        ),
+        "to_s",
+    );
     refused(&model(&dynamic(), &[("GatherND", "x first", "g")], &[("first", ints(&[0]))]), "to_g");
-    refused(&model(&dynamic(), &[("ScatterND", "x first row", "s")], &[("first", Constant { shape: vec![1, 1], data: Data::I64(vec![0]) }), ("row", Constant { shape: vec![1, 2, 6], data: Data::F32(vec![0.0; 12]) })]), "to_s");
+    refused(
+        &model(
+            &dynamic(),
+            &[("ScatterND", "x first row", "s")],
+            &[
+                ("first", Constant { shape: vec![1, 1], data: Data::I64(vec![0]) }),
+                ("row", Constant { shape: vec![1, 2, 6], data: Data::F32(vec![0.0; 12]) }),
+            ],
+        ),
+        "to_s",
+    );
     refused(&model(&dynamic(), &[("Pad", "x pads", "p")], &[("pads", ints(&[1, 0, 0, 0, 0, 0]))]), "to_p");
     refused(&model(&dynamic(), &[("Tile", "x twice", "t")], &[("twice", ints(&[2, 1, 1]))]), "to_t");
 }

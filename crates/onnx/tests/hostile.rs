@@ -52,7 +52,8 @@ fn convert(model: &Model) -> Result<Converted, ConvertError> {
 /// One node on x and these constants, of opset 13 or later, to be added to x where it does not read it.
 fn refused(op: &str, reads_x: bool, constants: &[Constant], attributes: &[(&str, Attribute)]) {
     let names: Vec<String> = (0..constants.len()).map(|i| format!("c{i}")).collect();
-    let inputs: Vec<&str> = reads_x.then_some("x").into_iter().chain(names.iter().map(String::as_str)).collect();
+    let inputs: Vec<&str> =
+        reads_x.then_some("x").into_iter().chain(names.iter().map(String::as_str)).collect();
     let node = Node::new("node", op, &inputs, &["y"]);
     let node = attributes.iter().fold(node, |node, (key, value)| node.with(key, value.clone()));
     let constants: Vec<_> = names.iter().map(String::as_str).zip(constants.iter().cloned()).collect();
@@ -274,10 +275,40 @@ fn attribute() -> impl Strategy<Value = Attribute> {
 
 /// Every attribute that a conversion reads.
 const ATTRIBUTES: &[&str] = &[
-    "axis", "axes", "keepdims", "kernel_shape", "strides", "pads", "dilations", "group", "auto_pad",
-    "ceil_mode", "count_include_pad", "perm", "to", "starts", "ends", "split", "num_outputs", "batch_dims",
-    "upper", "mode", "nearest_mode", "coordinate_transformation_mode", "allowzero", "start", "end", "value",
-    "value_ints", "transA", "transB", "alpha", "beta", "epsilon", "noop_with_empty_axes", "approximate",
+    "axis",
+    "axes",
+    "keepdims",
+    "kernel_shape",
+    "strides",
+    "pads",
+    "dilations",
+    "group",
+    "auto_pad",
+    "ceil_mode",
+    "count_include_pad",
+    "perm",
+    "to",
+    "starts",
+    "ends",
+    "split",
+    "num_outputs",
+    "batch_dims",
+    "upper",
+    "mode",
+    "nearest_mode",
+    "coordinate_transformation_mode",
+    "allowzero",
+    "start",
+    "end",
+    "value",
+    "value_ints",
+    "transA",
+    "transB",
+    "alpha",
+    "beta",
+    "epsilon",
+    "noop_with_empty_axes",
+    "approximate",
 ];
 
 #[derive(Debug, Clone)]

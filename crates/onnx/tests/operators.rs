@@ -32,9 +32,8 @@ fn floats(cases: &SafeTensors<'_>, name: &str) -> Vec<f32> {
 fn models(cases: &SafeTensors<'_>) -> Vec<(String, Model)> {
     let mut names: Vec<&str> = cases.names().into_iter().filter_map(|n| n.strip_suffix("/model")).collect();
     names.sort_unstable();
-    let model = |name: &str| {
-        Model::from_bytes(cases.tensor(&format!("{name}/model")).unwrap().data(), None).unwrap()
-    };
+    let model =
+        |name: &str| Model::from_bytes(cases.tensor(&format!("{name}/model")).unwrap().data(), None).unwrap();
     names.into_iter().map(|n| (n.to_owned(), model(n))).collect()
 }
 
@@ -83,7 +82,10 @@ fn every_case_agrees_with_onnx_runtime() {
         match model.to_graph(&ConvertOptions::default()) {
             Err(error) => failures.push(format!("{name}: {error}")),
             Ok(converted) => {
-                for (how, run) in [("interpreted", interpreted(&converted.graph, &fed)), ("compiled", compiled(&converted.graph, &fed))] {
+                for (how, run) in [
+                    ("interpreted", interpreted(&converted.graph, &fed)),
+                    ("compiled", compiled(&converted.graph, &fed)),
+                ] {
                     if let Err(error) = run.and_then(|got| compare(&got, &expected)) {
                         failures.push(format!("{name}, {how}: {error}"));
                     }

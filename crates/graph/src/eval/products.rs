@@ -14,7 +14,8 @@ pub(super) fn matmul<T: Number>(x: View<'_, T>, y: View<'_, T>, transpose_rhs: b
         let (x, y) = (&x.data[matrix * m * k..][..m * k], &y.data[matrix * k * n..][..k * n]);
         for (at, o) in out.iter_mut().enumerate() {
             let (row, column) = (at / n, at % n);
-            let product = |i: usize| x[row * k + i].to_f64() * y[column * row_step + i * column_step].to_f64();
+            let product =
+                |i: usize| x[row * k + i].to_f64() * y[column * row_step + i * column_step].to_f64();
             *o = T::from_f64((0..k).map(product).sum());
         }
     }

@@ -22,7 +22,8 @@ pub fn fuse_layer_norm(graph: &Graph) -> Result<Graph, GraphError> {
         let Some(width) = graph.value(x).shape.last().and_then(|d| d.fixed()) else { continue };
         let (mut at, mut last) = (position, node);
         let mut take = |op: &Op| {
-            let (next_at, next) = links.sole_reader(last.output).filter(|(_, n)| n.op == *op && same_shape(n.output))?;
+            let (next_at, next) =
+                links.sole_reader(last.output).filter(|(_, n)| n.op == *op && same_shape(n.output))?;
             let other = *next.inputs.iter().find(|v| **v != last.output)?;
             let rows = |t: &&Tensor| t.len() == width && t.shape().last() == Some(&width);
             let constant = links.constant(other).filter(rows)?;

@@ -112,8 +112,9 @@ impl Case<'_> {
             None => None,
         };
         let out: Option<Vec<Dim>> = x.iter().zip(pads).map(padded).collect();
-        out.filter(|out| out.len() == x.len() && pads.len() == x.len())
-            .ok_or_else(|| self.bad("needs a pair of pads for each axis, none on the batch, and elements to repeat"))
+        out.filter(|out| out.len() == x.len() && pads.len() == x.len()).ok_or_else(|| {
+            self.bad("needs a pair of pads for each axis, none on the batch, and elements to repeat")
+        })
     }
 
     fn gather_nd(&self, x: &[Dim], batch_dims: usize) -> Result<Vec<Dim>, GraphError> {
@@ -123,7 +124,8 @@ impl Case<'_> {
         match tuple.filter(|n| shared && indexes(&x[batch_dims..], *n)) {
             Some(n) => Ok([&y[..y.len() - 1], &x[batch_dims + n..]].concat()),
             None => {
-                Err(self.bad("the last axis of the indices must index axes of the data that have fixed sizes"))
+                Err(self
+                    .bad("the last axis of the indices must index axes of the data that have fixed sizes"))
             }
         }
     }

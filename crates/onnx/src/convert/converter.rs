@@ -133,7 +133,9 @@ impl<'m> Converter<'m> {
     /// Takes elements off what the conversion may still copy, compute and store.
     pub(super) fn spend(&self, elements: usize) -> Result<()> {
         let left = self.budget.get().checked_sub(elements).ok_or_else(|| {
-            self.unsupported("takes the constants of this model beyond what is computed; export it simplified")
+            self.unsupported(
+                "takes the constants of this model beyond what is computed; export it simplified",
+            )
         })?;
         self.budget.set(left);
         Ok(())
@@ -141,8 +143,9 @@ impl<'m> Converter<'m> {
 
     /// A known operand of the node's own, of a shape that may be.
     pub(super) fn owned(&self, shape: Vec<usize>, fill: impl FnOnce(usize) -> Data) -> Result<Operand<'m>> {
-        let len = fold::count(&shape)
-            .ok_or_else(|| self.unsupported(format!("gives more than {LARGEST} elements, or too many axes")))?;
+        let len = fold::count(&shape).ok_or_else(|| {
+            self.unsupported(format!("gives more than {LARGEST} elements, or too many axes"))
+        })?;
         self.spend(len)?;
         Ok(Operand::Known(Cow::Owned(Constant { shape, data: fill(len) })))
     }

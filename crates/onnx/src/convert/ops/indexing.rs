@@ -29,10 +29,9 @@ pub(super) fn slice<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     for i in 0..starts.len() {
         let axis = c.axis(axes[i], rank)?;
         let size = c.shape(&x)[axis];
-        let (start, step, len) =
-            range(starts[i], ends[i], steps[i], size).ok_or_else(|| {
-                c.unsupported(format!("cannot go through {size} elements by steps of {}", steps[i]))
-            })?;
+        let (start, step, len) = range(starts[i], ends[i], steps[i], size).ok_or_else(|| {
+            c.unsupported(format!("cannot go through {size} elements by steps of {}", steps[i]))
+        })?;
         if (start, step, len) != (0, 1, size) {
             x = c.step(&format!("axis{axis}"), Op::Slice { axis, start, step, len }, &[x])?;
         }

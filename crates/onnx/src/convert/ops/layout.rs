@@ -142,7 +142,8 @@ pub(super) fn concat<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     let Some(first) = inputs.first() else { return Err(c.unsupported("joins nothing")) };
     let axis = c.axis(c.int("axis", 1)?, c.shape(first).len())?;
     // A file with a batch of 1 holds constants of one sample.
-    let batched = inputs.iter().any(|x| matches!(x, Operand::Value(_)) && c.shape(x).first() == Some(&c.size));
+    let batched =
+        inputs.iter().any(|x| matches!(x, Operand::Value(_)) && c.shape(x).first() == Some(&c.size));
     for i in 0..inputs.len() {
         let shape = c.shape(&inputs[i]);
         if c.rebatched && batched && axis > 0 && shape.first() == Some(&1) {

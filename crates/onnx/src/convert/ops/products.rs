@@ -192,7 +192,9 @@ fn broadcast(x: &[usize], y: &[usize]) -> Option<Vec<usize>> {
 
 pub(super) fn batch_normalization<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     if c.int("training_mode", 0)? != 0 || c.int("spatial", 1)? == 0 {
-        return Err(c.unsupported("is in training mode, or has statistics of each position; export the model for inference"));
+        return Err(c.unsupported(
+            "is in training mode, or has statistics of each position; export the model for inference",
+        ));
     }
     let x = c.input(0)?;
     let epsilon = c.float("epsilon", 1e-5)?;
