@@ -135,7 +135,12 @@ pub fn infer(node: &str, op: &Op, inputs: &[&[Dim]], params: &[&Tensor]) -> Resu
         let takes = op.arity().map_or("at least 1".to_owned(), |n| n.to_string());
         return Err(case.error(format!("takes {takes} inputs, got {}", inputs.len())));
     }
-    case.product().or_else(|| case.general()).unwrap_or_else(|| Err(case.bad("has no inference rule")))
+    let shape = case.product().or_else(|| case.general());
+    let shape = shape.unwrap_or_else(|| Err(case.bad("has no inference rule")))?;
+    if batches(&shape) > 1 {
+        return Err(case.bad("combines every sample with every other: the result has the batch on two axes"));
+    }
+    Ok(shape)
 }
 
 #[cfg(test)]

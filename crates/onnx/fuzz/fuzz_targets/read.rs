@@ -1,10 +1,11 @@
-//! Any bytes are an error or a model whose values are defined before they are read; never a panic.
+//! Any bytes are an error or a model whose values are defined before they are read, and any model is an error or a
+//! graph that is valid; never a panic.
 
 #![no_main]
 
 use std::collections::BTreeSet;
 
-use calibench_onnx::Model;
+use calibench_onnx::{ConvertOptions, Model};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -29,4 +30,11 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     assert!(model.outputs.iter().all(|output| defined.contains(output.as_str())));
+    let bind = model.symbols().map(|symbol| (symbol.to_owned(), 2)).collect();
+    for bind in [Default::default(), bind] {
+        match model.to_graph(&ConvertOptions { bind, output: None }) {
+            Ok(converted) => assert_eq!(converted.graph.validate(), Ok(())),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
 });

@@ -36,7 +36,7 @@ pub(super) struct Converter<'m> {
 
 /// Elements that any conversion may copy, compute and store: enough for the masks and tables of large models,
 /// little enough that a small file cannot take up the machine.
-const BUDGET: usize = 1 << 28;
+const BUDGET: usize = 1 << 26;
 
 /// How often a conversion may do so with each element that the file holds.
 const PER_STORED: usize = 16;

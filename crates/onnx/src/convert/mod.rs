@@ -13,7 +13,7 @@ mod unify;
 use std::collections::BTreeMap;
 
 use calibench_graph::passes::{canonical, prune};
-use calibench_graph::{Dim, Element, Graph, Value, ValueId, per_sample};
+use calibench_graph::{Dim, Element, Graph, Value, ValueId, is_batched, per_sample};
 
 pub use error::ConvertError;
 pub use ops::OPERATORS;
@@ -91,9 +91,12 @@ impl Model {
             })?,
         };
         let at = |size| Converter::new(self, batch, size, &options.bind)?.run(output);
-        let mut graph = prune(&unify::unify(&at(SIZES[0])?, &at(SIZES[1])?, SIZES)?);
+        let mut graph = prune(&unify::unify(&at(SIZES[0])?, &at(SIZES[1])?, SIZES, batch)?);
         if let Some(empty) = graph.nodes.iter().find(|n| per_sample(&graph.value(n.output).shape) == 0) {
             return Err(ConvertError::Empty { node: empty.name.clone() });
+        }
+        if !is_batched(&graph.value(graph.output).shape) {
+            return Err(ConvertError::Constant { output: output.clone() });
         }
         let mask = graph.input_values().position(is_mask);
         graph.mask = mask.map(ValueId);

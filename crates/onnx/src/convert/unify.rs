@@ -2,11 +2,11 @@
 
 use calibench_graph::{Dim, Graph, GraphBuilder, Node, Op, Tensor, Value, ValueId};
 
-use super::ConvertError;
 use super::converter::Result;
+use super::{Batch, ConvertError};
 
 /// The graph that is `a` at batch size `sizes[0]` and `b` at `sizes[1]`.
-pub(super) fn unify(a: &Graph, b: &Graph, sizes: [usize; 2]) -> Result<Graph> {
+pub(super) fn unify(a: &Graph, b: &Graph, sizes: [usize; 2], batch: Batch<'_>) -> Result<Graph> {
     let depends =
         |node: &str, reason: &str| ConvertError::Batch { node: node.to_owned(), reason: reason.to_owned() };
     let inputs = a.input_values().zip(b.input_values()).map(|(x, y)| {
@@ -38,6 +38,11 @@ pub(super) fn unify(a: &Graph, b: &Graph, sizes: [usize; 2]) -> Result<Graph> {
         if dims(p, q, sizes).as_deref() != Some(builder.shape(id)) {
             return Err(depends(&x.name, "the shape of its result is not a multiple of the batch size"));
         }
+        // A file with a batch of 1 says nothing of how its reshapes part several samples.
+        let reshape = matches!(x.op, Op::Reshape { .. }) && batch == Batch::One;
+        if reshape && before(builder.shape(id)) != before(builder.shape(inputs[0])) {
+            return Err(depends(&x.name, "its new shape parts the samples"));
+        }
         values.push(id);
     }
     Ok(builder.finish(values[a.output.0]))
@@ -59,6 +64,11 @@ fn add(
     }
     let one = builder.add(&sample, op, inputs, params)?;
     Ok(builder.add(&node.name, Op::Expand { shape }, &[one], vec![])?)
+}
+
+/// Number of positions before the axis of the batch.
+fn before(shape: &[Dim]) -> usize {
+    shape.iter().map_while(|d| d.fixed()).product()
 }
 
 /// The shape with the batch where the sizes say so.

@@ -30,14 +30,17 @@ pub(super) fn reshape<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     let from = c.shape(&x);
     let wanted = c.optional_ints(1, "shape")?.ok_or_else(|| c.unsupported("lacks its shape"))?;
     let keep_zeros = c.int("allowzero", 0)? != 0;
-    let shape = resolved(&from, &wanted, keep_zeros);
-    let shape = match (shape, wanted.first()) {
-        // A file with a batch of 1 spells it out.
-        (None, Some(1)) if c.rebatched => {
-            let rest = resolved(&from[from.len().min(1)..], &wanted[1..], keep_zeros);
-            rest.filter(|_| from.first() == Some(&c.size)).map(|rest| [&[c.size], &rest[..]].concat())
-        }
-        (shape, _) => shape,
+    // A file with a batch of 1 spells it out. What is left to it are then all elements of one sample.
+    let batched = c.rebatched && matches!(x, Operand::Value(_)) && from.first() == Some(&c.size);
+    let sample = if batched && wanted.first() == Some(&1) {
+        // A 0 copies the size at its place, so that all places are kept.
+        resolved(&[&[1], &from[1..]].concat(), &wanted, keep_zeros)
+    } else {
+        None
+    };
+    let shape = match sample {
+        Some(sample) => Some([&[c.size], &sample[1..]].concat()),
+        None => resolved(&from, &wanted, keep_zeros),
     };
     let shape = shape.ok_or_else(|| c.unsupported(format!("cannot make {wanted:?} of {from:?}")))?;
     reshaped(c, x, &shape)

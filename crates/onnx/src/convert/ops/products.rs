@@ -209,7 +209,7 @@ pub(super) fn batch_normalization<'m>(c: &mut Converter<'m>) -> Result<Operand<'
     }
     // y = x · a + b per channel.
     let channels = shape.get(1).copied().unwrap_or(0);
-    if shape.len() < 2 || stats.iter().any(|(_, t)| t.len() != channels) {
+    if shape.len() < 2 || stats.iter().any(|(_, t)| t.shape() != [channels]) {
         return Err(c.unsupported(format!("has statistics of other channels than {shape:?}")));
     }
     let wide = [&[channels], &vec![1; shape.len() - 2][..]].concat();
