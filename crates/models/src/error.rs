@@ -8,6 +8,8 @@ use calibench_quant::QuantError;
 use calibench_tasks::DatasetError;
 use thiserror::Error;
 
+use crate::SentenceError;
+
 /// What can go wrong with a built-in model.
 #[derive(Debug, Error)]
 pub enum ModelError {
@@ -33,6 +35,9 @@ pub enum ModelError {
     /// The dataset does not fit the model.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// The folder of a sentence model.
+    #[error(transparent)]
+    Sentence(#[from] SentenceError),
     /// A tensor operation of the training loop failed.
     #[error("training `{model}`: {source}")]
     Training {

@@ -3,6 +3,8 @@
 //! A model is an untrained [`Graph`] from a seed and a [`Recipe`]. [`load_or_train`]
 //! trains it the first time it is needed and caches it by content hash; [`qat`] fine-tunes a trained one with
 //! fake quantization. Everything random is seeded: the same seed gives the same bytes.
+//!
+//! [`SentenceModel`] is a transformer with weights from elsewhere: sentences to vectors, as all-MiniLM-L6-v2.
 
 mod adamw;
 mod cache;
@@ -11,6 +13,7 @@ mod error;
 mod init;
 mod mlp;
 mod qat;
+mod sentence;
 mod train;
 mod vit;
 
@@ -20,6 +23,7 @@ use calibench_quant::nearest;
 pub use cache::Cache;
 pub use error::ModelError;
 pub use qat::{QatConfig, QatResult, qat};
+pub use sentence::{SentenceError, SentenceModel};
 pub use train::{Progress, Recipe, Trained, load_or_train};
 
 /// A registered model.

@@ -4,7 +4,7 @@
 //! ones are embedded in the binary ([`Dataset::embedded`]), so that it works from any folder; others are
 //! read with [`Dataset::load_dir`]. Both go through the same checks: hash, counts, labels, finite values.
 //!
-//! [`data`] reads data that the user brings along, [`tensors`] bare tensors. [`task_for`] scores a model on samples.
+//! [`data`] reads data that the user brings along, [`tensors`] bare tensors, [`text`] sentences. [`task_for`] scores a model on samples.
 //!
 //! # Example
 //! ```
@@ -21,6 +21,7 @@ mod meta;
 mod samples;
 mod task;
 pub mod tensors;
+pub mod text;
 
 pub use dataset::Dataset;
 pub use error::DatasetError;

@@ -57,6 +57,8 @@ pub enum Targets {
         /// Values, row-major `[samples, width]`.
         data: Vec<f32>,
     },
+    /// One gold score for each two samples in a row, 2k and 2k + 1: how alike they are.
+    Pairs(Vec<f32>),
 }
 
 impl Targets {
@@ -67,6 +69,7 @@ impl Targets {
             Self::None => None,
             Self::Classes(labels) => Some(labels.len()),
             Self::Values { width, data } => Some(data.len() / (*width).max(1)),
+            Self::Pairs(scores) => Some(2 * scores.len()),
         }
     }
 
@@ -80,6 +83,7 @@ impl Targets {
                 None => "classes".to_owned(),
             },
             Self::Values { width, .. } => format!("{width} target value(s) a sample"),
+            Self::Pairs(_) => "a gold score for each pair of samples".to_owned(),
         }
     }
 }
@@ -149,10 +153,11 @@ impl Samples {
         self.inputs.iter().map(|input| input.batch(range.clone())).collect()
     }
 
-    /// The samples with these indices, in their order; indices may repeat.
+    /// The samples with these indices, in their order; indices may repeat. Where the targets are pairs, both of a pair
+    /// must follow one another; a score goes with the first.
     ///
     /// # Panics
-    /// Where an index is not below [`len`](Self::len).
+    /// Where an index is not below [`len`](Self::len), and where a pair is torn.
     #[must_use]
     pub fn select(&self, indices: &[usize]) -> Self {
         let gather = |data: &[f32], width: usize| {
@@ -168,6 +173,12 @@ impl Samples {
             Targets::None => Targets::None,
             Targets::Classes(labels) => Targets::Classes(indices.iter().map(|i| labels[*i]).collect()),
             Targets::Values { width, data } => Targets::Values { width: *width, data: gather(data, *width) },
+            Targets::Pairs(scores) => {
+                let (pairs, rest) = indices.as_chunks::<2>();
+                let whole = |[a, b]: &[usize; 2]| a.is_multiple_of(2) && *b == a + 1;
+                assert!(rest.is_empty() && pairs.iter().all(whole), "{indices:?} tears a pair of samples");
+                Targets::Pairs(pairs.iter().map(|[a, _]| scores[a / 2]).collect())
+            }
         };
         Self { inputs: self.inputs.iter().map(input).collect(), targets }
     }
@@ -221,6 +232,19 @@ mod tests {
         assert_eq!(chosen.targets, Targets::Values { width: 1, data: vec![0.3, 0.1, 0.3] });
         let classes = Samples::classified(&[1], vec![0.0, 1.0], vec![7, 8]).select(&[1]);
         assert_eq!(classes.labels(), Some(&[8][..]));
+    }
+
+    #[test]
+    fn a_pair_is_selected_whole_with_its_score() {
+        let pairs = Targets::Pairs(vec![0.5, 4.0]);
+        let samples = Samples::new(vec![feature("x", &[], &[0.0, 1.0, 2.0, 3.0])], pairs).unwrap();
+        let chosen = samples.select(&[2, 3]);
+        assert_eq!(
+            (&chosen.input().data[..], &chosen.targets),
+            (&[2.0, 3.0][..], &Targets::Pairs(vec![4.0]))
+        );
+        assert!(std::panic::catch_unwind(|| samples.select(&[1, 2])).is_err());
+        assert!(Samples::new(samples.inputs, Targets::Pairs(vec![0.5])).is_err());
     }
 
     #[test]

@@ -22,14 +22,14 @@ const SEED: u64 = 0x5a_4d_50_4c;
 /// | `top5` | the class | the class where it is among the five largest logits, else the predicted class |
 /// | `cross_entropy`, `perplexity` | number of positions that have a class: 1 for classification | their mean loss in nats |
 /// | `auc` | 0 or 1 | the score of class 1 |
-/// | `spearman`, `pearson` | the gold value | the prediction |
+/// | `spearman`, `pearson` | the gold value | the prediction; of a pair, the cosine similarity of its two outputs |
 /// | `mse`, `psnr` | none | the sample's mean squared error |
 /// | `fidelity` | none | cosine similarity of the sample's outputs to those of fp32 |
 ///
 /// An output is `None` where it is undefined, which includes every sample whose outputs hold a NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
-    /// Index of the sample in its split.
+    /// Index of the sample in its split; under [`Targets::Pairs`] of the pair.
     pub sample: usize,
     /// What is right.
     pub target: Option<f64>,
@@ -56,7 +56,7 @@ pub trait Task {
     /// Name, unit and direction of the score.
     fn metric(&self) -> &'static MetricSpec;
 
-    /// One outcome per sample, from the outputs `[samples, width]`, row-major, in sample order.
+    /// One outcome per sample, or per pair under [`Targets::Pairs`], from the outputs `[samples, width]`, row-major, in sample order.
     ///
     /// # Errors
     /// [`DatasetError::Outputs`] when their number does not fit the samples.
@@ -123,7 +123,9 @@ impl Metric {
             Self::Auc => {
                 "class 0 or 1 for each sample, and one output (the score of class 1) or two (logits)"
             }
-            Self::Spearman | Self::Pearson => "one target value for each sample, and one output",
+            Self::Spearman | Self::Pearson => {
+                "one target value for each sample, and one output; or a gold score for each pair of samples"
+            }
             Self::Mse => "as many target values for each sample as outputs",
             Self::Psnr => "as many target values for each sample as outputs, not all of them equal",
             Self::Fidelity => "the outputs of the fp32 model as target values",
@@ -148,6 +150,7 @@ impl Metric {
                     && data.iter().all(|v| *v == IGNORED || is_class(v))
             }
             (Self::Spearman | Self::Pearson, Targets::Values { width: 1, .. }) => width == 1,
+            (Self::Spearman | Self::Pearson, Targets::Pairs(_)) => width >= 1,
             (Self::Mse | Self::Fidelity, Targets::Values { width: values, .. }) => *values == width,
             (Self::Psnr, Targets::Values { width: values, data }) => *values == width && range(data) > 0.0,
             _ => false,
@@ -167,6 +170,8 @@ fn range(values: &[f32]) -> f64 {
 /// - A class for each of several positions, as of a language model: target values that are whole numbers, or
 ///   [`IGNORED`]; outputs are logits `[positions, classes]`. `cross_entropy`, `perplexity`.
 /// - One value a sample and one output: `spearman`, `pearson`.
+/// - A gold score for each pair of samples ([`Targets::Pairs`]), and any outputs: `spearman`, `pearson` between the scores
+///   and the cosine similarities of the pairs' outputs. A pair with an output of zeros has no similarity.
 /// - As many values as outputs: `mse`; `psnr`, whose peak is the range of all targets (greatest less least).
 /// - `fidelity` needs no labels: its target values are the outputs of the fp32 model, set before the task is made.
 ///   Where both sides of a sample are zero its cosine is 1; where one is, 0.
@@ -220,10 +225,14 @@ struct Scored<'d> {
 type Measured = (Option<f64>, Option<Interval>);
 
 impl Scored<'_> {
-    /// Target and output of a sample.
+    /// Target and output of a sample, or of a pair, whose row is both outputs.
     fn compare(&self, sample: usize, row: &[f32]) -> (Option<f64>, Option<f64>) {
         match &self.samples.targets {
             Targets::None => (None, None),
+            Targets::Pairs(scores) => {
+                let (a, b) = row.split_at(self.width);
+                (Some(f64::from(scores[sample])), cosine(a, b).filter(|c| c.is_finite()))
+            }
             Targets::Classes(labels) => self.compare_class(labels[sample], row),
             Targets::Values { width, data } => {
                 self.compare_values(&data[sample * width..(sample + 1) * width], row)
@@ -357,7 +366,8 @@ impl Task for Scored<'_> {
             let (target, output) = self.compare(sample, row);
             Outcome { sample, target, output }
         };
-        Ok(outputs.chunks_exact(width).enumerate().map(outcome).collect())
+        let row = if matches!(self.samples.targets, Targets::Pairs(_)) { 2 * width } else { width };
+        Ok(outputs.chunks_exact(row).enumerate().map(outcome).collect())
     }
 
     fn score(&self, outcomes: &[Outcome]) -> Option<f64> {

@@ -160,8 +160,8 @@ fn a_metric_that_does_not_fit_says_what_it_needs_and_what_there_is() {
     let three = classes(&[0, 2]);
     assert_eq!(
         refused(&three, "spearman", 3),
-        "metric `spearman` needs one target value for each sample, and one output; the data have classes 0 to 2, \
-         the model gives 3 output(s) a sample"
+        "metric `spearman` needs one target value for each sample, and one output; or a gold score for each pair of \
+         samples; the data have classes 0 to 2, the model gives 3 output(s) a sample"
     );
     assert!(refused(&three, "top1", 2).contains("below the number of outputs; the data have classes 0 to 2"));
     assert!(refused(&three, "top5", 5).contains("more than five"));
@@ -171,4 +171,23 @@ fn a_metric_that_does_not_fit_says_what_it_needs_and_what_there_is() {
     assert!(refused(&values(1, &[0.5]), "perplexity", 4).contains("one for each position"));
     assert!(refused(&samples(Targets::None), "top1", 3).contains("the data have no targets"));
     assert!(refused(&three, "top_5", 3).contains("did you mean `top5`"));
+}
+
+#[test]
+fn a_pair_is_scored_by_the_cosine_similarity_of_its_outputs() {
+    let gold = samples(Targets::Pairs(vec![5.0, 1.0, 3.0]));
+    // Cosines 1, -1 and 0, whatever the lengths.
+    let outputs = [1.0, 1.0, 4.0, 4.0, 2.0, 0.0, -1.0, 0.0, 0.0, 3.0, 1.0, 0.0];
+    let (pairs, score, _) = scored(&gold, "spearman", &outputs);
+    assert_eq!(pairs.iter().map(|p| p.0).collect::<Vec<_>>(), [Some(5.0), Some(1.0), Some(3.0)]);
+    for ((_, got), want) in pairs.iter().zip([1.0, -1.0, 0.0]) {
+        close(*got, want);
+    }
+    close(score, 1.0);
+    // Pearson of (5, 1, 3) and (1, -1, 0).
+    close(scored(&gold, "pearson", &outputs).1, 1.0);
+    let zeros = [&outputs[..10], &[0.0, 0.0]].concat();
+    let (pairs, score, interval) = scored(&gold, "spearman", &zeros);
+    assert_eq!((pairs[2].1, score, interval), (None, None, None));
+    assert!(task_for(&gold, "top1", 2).err().unwrap().to_string().contains("each pair of samples"));
 }

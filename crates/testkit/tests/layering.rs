@@ -31,6 +31,7 @@ const FENCED: &[(&str, &[&str])] = &[
     ("plotters", &["report"]),
     ("candle", &["engine", "models"]),
     ("prost", &["onnx"]),
+    ("tokenizers", &["tasks"]),
 ];
 
 /// The one crate with unsafe code.

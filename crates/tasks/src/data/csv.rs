@@ -110,7 +110,7 @@ fn survey(path: &Path, bytes: &[u8], separator: u8, header: Option<bool>) -> Res
 }
 
 /// Calls `each` with the number of a record, from 0, and its fields, without spaces around them.
-fn records(
+pub(crate) fn records(
     path: &Path,
     mut bytes: &[u8],
     separator: u8,

@@ -123,7 +123,7 @@ pub enum DataError {
 
 impl DataError {
     /// The error of a call on `path`.
-    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
     }
@@ -141,7 +141,7 @@ impl DataError {
         }
     }
 
-    pub(super) fn malformed(path: &Path, reason: impl Into<String>) -> Self {
+    pub(crate) fn malformed(path: &Path, reason: impl Into<String>) -> Self {
         Self::Malformed { path: path.to_owned(), reason: reason.into() }
     }
 }

@@ -47,7 +47,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod csv;
+pub(crate) mod csv;
 mod error;
 mod fit;
 mod idx;
@@ -157,7 +157,7 @@ fn update(hash: &mut Sha256, values: &[f32]) {
     }
 }
 
-fn content_hash(samples: &Samples) -> String {
+pub(crate) fn content_hash(samples: &Samples) -> String {
     let mut hash = Sha256::new();
     for input in &samples.inputs {
         hash.update(format!("{:?} {:?}\n", input.name, input.shape));
@@ -172,6 +172,10 @@ fn content_hash(samples: &Samples) -> String {
         Targets::Values { width, data } => {
             hash.update(format!("values {width}\n"));
             update(&mut hash, data);
+        }
+        Targets::Pairs(scores) => {
+            hash.update("pairs\n");
+            update(&mut hash, scores);
         }
     }
     hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
