@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use anyhow::{Context, Result, bail};
 use calibench_graph::{Graph, Op};
-use calibench_onnx::{Export, Form, HalfLoss, Qdq, export, qparams_json};
+use calibench_onnx::{Codes, Export, Form, HalfLoss, Qdq, export, qparams_json};
 use calibench_quant::{Dtype, Timing};
 use calibench_store::{RunFolder, write_atomic};
 
@@ -80,7 +80,7 @@ fn model(cell: &Cell, ready: &Ready, options: &ExportOptions) -> Result<Export> 
         (Dtype::Fp32, _) => Form::Fp32,
         (Dtype::Fp16Storage | Dtype::Fp16Compute, _) => Form::Fp16 { keep: &keep },
         (_, Timing::Static | Timing::Qat) => {
-            Form::Qdq(Qdq { activations, weights, codes: options.codes.into() })
+            Form::Qdq(Qdq { activations, weights, codes: options.codes.into(), weight_codes: Codes::Signed })
         }
         (_, Timing::WeightOnly) => Form::WeightOnly { weights },
         (_, Timing::Dynamic) => bail!(

@@ -1,14 +1,15 @@
 //! Where models and data come from: built in, or the user's files.
 
+mod onnx;
+mod sentence;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
-use calibench_engine::interpret::{Interpreter, NoTap};
+use anyhow::{Context, Result, bail};
 use calibench_graph::{Graph, keep_float, per_sample};
-use calibench_onnx::{ConvertOptions, Converted, InputDim, Model, Signature};
 use calibench_store::DatasetInfo;
-use calibench_tasks::data::{Data, DataSpec, InputSignature, overlap};
+use calibench_tasks::data::{Data, DataSpec, overlap};
 use calibench_tasks::{Samples, Targets, task_for};
 use serde::{Deserialize, Serialize};
 
@@ -37,10 +38,11 @@ pub struct Sources {
     pub keep_float: Vec<String>,
 }
 
-/// Whether a model's name is a file rather than a name of the registry.
+/// Whether a model's name is an ONNX file, or the folder of a sentence model, rather than a name of the registry.
 #[must_use]
 pub fn is_file(model: &str) -> bool {
-    Path::new(model).extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
+    let path = Path::new(model);
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) || path.join("config.json").is_file()
 }
 
 impl Sources {
@@ -50,10 +52,11 @@ impl Sources {
     /// When it is no file, or another model has that name.
     pub fn add_file(&mut self, file: &str) -> Result<String> {
         let path = std::path::absolute(file).with_context(|| format!("{file} is no path"))?;
-        if !path.is_file() {
-            bail!("model {file} is not a file");
+        if !path.is_file() && !path.is_dir() {
+            bail!("model {file} does not exist");
         }
-        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        let stem = if path.is_dir() { path.file_name() } else { path.file_stem() };
+        let stem = stem.map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
         let name: String = stem.chars().map(plain).collect();
         let taken = calibench_models::ALL.iter().any(|m| m.id == name);
@@ -90,30 +93,29 @@ impl Sources {
     pub(crate) fn load(&self, name: &str, measure: &Measure) -> Result<Subject> {
         let path = self.files.get(name).with_context(|| format!("no file of the model `{name}` is known"))?;
         let spec = self.data.as_ref().context("no data are known to test it on")?;
-        let model = Model::load(path)?;
+        let Given { graph, mut data, mut calibration, rebatched } =
+            if path.is_dir() { sentence::read(self, path, spec) } else { onnx::read(self, path, spec) }?;
         let at_model = || format!("model {}", path.display());
-        let signature = model.signature().with_context(at_model)?;
-        let wanted: Vec<InputSignature> = signature.iter().map(|s| self.wanted(s)).collect();
-        let mut data = Data::load(spec, &wanted)?;
-        let options =
-            ConvertOptions { bind: self.bound(&signature, &data.samples)?, output: self.output.clone() };
-        let converted = model.to_graph(&options).with_context(at_model)?;
-        let width = per_sample(&converted.graph.value(converted.graph.output).shape);
+        let width = per_sample(&graph.value(graph.output).shape);
         if let Some(classes) = as_classes(&data.samples.targets, width) {
             data.samples.targets = classes;
         }
-        let (calibration, test) = self.split(&data, &wanted, measure)?;
-        if converted.rebatched {
-            check_rebatched(&converted, &test).with_context(at_model)?;
+        if let Some(calibration) = &mut calibration {
+            // Observers need no targets, and the samples taken of them are not whole pairs.
+            calibration.targets = Targets::None;
         }
-        let graph = keep_float(&converted.graph, &self.keep_float).with_context(at_model)?;
+        let (calibration, test) = self.split(data.samples, calibration, measure)?;
+        if rebatched {
+            onnx::check_rebatched(&graph, &test).with_context(at_model)?;
+        }
+        let graph = keep_float(&graph, &self.keep_float).with_context(at_model)?;
         let metric = spec.metric.clone().unwrap_or_else(|| default_metric(&test.targets).to_owned());
         if metric != FIDELITY {
             task_for(&test, &metric, width)?;
         }
         let count = |samples: &Samples| samples.len() as u32;
         let info = DatasetInfo {
-            sha256: data.sha256.clone(),
+            sha256: data.sha256,
             version: String::new(),
             licence: String::new(),
             splits: BTreeMap::from([
@@ -121,11 +123,10 @@ impl Sources {
                 ("test".to_owned(), count(&test)),
             ]),
         };
-        let dataset = dataset_name(spec);
         Ok(Subject {
             hash: graph.content_hash(),
             graph,
-            dataset,
+            dataset: dataset_name(spec),
             info,
             metric,
             calibration,
@@ -137,50 +138,32 @@ impl Sources {
         })
     }
 
-    /// The shape that data for an input must have: bound sizes where known, any where a symbol is free.
-    fn wanted(&self, signature: &Signature) -> InputSignature {
-        let size = |dim: &InputDim| match dim {
-            InputDim::Fixed(n) => Some(*n),
-            InputDim::Symbol(symbol) => self.bind.get(symbol).copied(),
-        };
-        InputSignature { name: signature.name.clone(), shape: signature.sample.iter().map(size).collect() }
-    }
-
-    /// Sizes of symbols: those given, and those that the data have.
-    fn bound(&self, signature: &[Signature], samples: &Samples) -> Result<BTreeMap<String, usize>> {
-        let mut bind = self.bind.clone();
-        for (input, feature) in signature.iter().zip(&samples.inputs) {
-            for (dim, size) in input.sample.iter().zip(&feature.shape) {
-                let InputDim::Symbol(symbol) = dim else { continue };
-                let known = *bind.entry(symbol.clone()).or_insert(*size);
-                if known != *size {
-                    bail!(
-                        "dimension `{symbol}` is {known}, but the data for input `{}` have {size}",
-                        input.name
-                    );
-                }
-            }
-        }
-        Ok(bind)
-    }
-
     /// Samples to calibrate and to test on.
-    fn split(&self, data: &Data, wanted: &[InputSignature], measure: &Measure) -> Result<(Samples, Samples)> {
+    fn split(
+        &self,
+        data: Samples,
+        calibration: Option<Samples>,
+        measure: &Measure,
+    ) -> Result<(Samples, Samples)> {
         let asked = measure.calibration_samples;
-        let Some(spec) = &self.calibration_data else {
-            // Evenly spaced, because files are often sorted by class.
-            let all = data.samples.len();
-            if all < 2 * asked {
+        let Some(calibration) = calibration else {
+            // Evenly spaced, because files are often sorted by class; pairs stay together.
+            let unit = if matches!(data.targets, Targets::Pairs(_)) { 2 } else { 1 };
+            let (all, wanted) = (data.len() / unit, asked.div_ceil(unit));
+            if all < 2 * wanted {
                 bail!(
-                    "{all} samples are too few to take {asked} of them for calibration and test on the others; \
-                     give --calibration-data, or fewer with --calibration-samples"
+                    "{} samples are too few to take {asked} of them for calibration and test on the others; \
+                     give --calibration-data, or fewer with --calibration-samples",
+                    data.len()
                 );
             }
-            let chosen: Vec<usize> = (0..asked).map(|i| i * all / asked).collect();
-            let others: Vec<usize> = (0..all).filter(|i| chosen.binary_search(i).is_err()).collect();
-            return Ok((data.samples.select(&chosen), data.samples.select(&others)));
+            let whole = |units: Vec<usize>| -> Vec<usize> {
+                units.into_iter().flat_map(|u| u * unit..(u + 1) * unit).collect()
+            };
+            let chosen = spaced(wanted, all);
+            let others = (0..all).filter(|i| chosen.binary_search(i).is_err()).collect();
+            return Ok((data.select(&whole(chosen)), data.select(&whole(others))));
         };
-        let calibration = Data::load(spec, wanted).context("calibration data")?.samples;
         if calibration.len() < asked {
             bail!(
                 "{asked} calibration samples are asked for, but --calibration-data has {}; \
@@ -188,18 +171,32 @@ impl Sources {
                 calibration.len()
             );
         }
-        let all = calibration.len();
-        let calibration = calibration.select(&(0..asked).map(|i| i * all / asked).collect::<Vec<_>>());
-        let shared = overlap(&calibration, &data.samples);
+        let calibration = calibration.select(&spaced(asked, calibration.len()));
+        let shared = overlap(&calibration, &data);
         if shared > 0 && !self.allow_overlap {
             bail!(
                 "{shared} of the {} test samples are among the calibration samples, which would flatter the result; \
                  use other data, or --allow-overlap",
-                data.samples.len()
+                data.len()
             );
         }
-        Ok((calibration, data.samples.clone()))
+        Ok((calibration, data))
     }
+}
+
+/// A model with its data, as read.
+struct Given {
+    graph: Graph,
+    data: Data,
+    /// What --calibration-data holds.
+    calibration: Option<Samples>,
+    /// Whether the file fixes the batch at 1.
+    rebatched: bool,
+}
+
+/// `count` of `all` indices, evenly spaced.
+fn spaced(count: usize, all: usize) -> Vec<usize> {
+    (0..count).map(|i| i * all / count).collect()
 }
 
 /// The name of data in rows: that of the first file or folder, without its endings.
@@ -222,26 +219,6 @@ fn default_metric(targets: &Targets) -> &'static str {
         Targets::None => FIDELITY,
         Targets::Classes(_) => "top1",
         Targets::Values { .. } => "mse",
+        Targets::Pairs(_) => "spearman",
     }
-}
-
-/// A file with a batch of 1 must give each of two samples what it gives them alone.
-fn check_rebatched(converted: &Converted, test: &Samples) -> Result<()> {
-    let graph: &Graph = &converted.graph;
-    let interpreter = Interpreter::new(graph)?;
-    let run =
-        |range: std::ops::Range<usize>| interpreter.run_slice(range.len(), &test.batch(range), &mut NoTap);
-    if test.len() < 2 {
-        return Ok(());
-    }
-    let (together, alone) = (run(0..2)?, [run(0..1)?, run(1..2)?].concat());
-    let scale = alone.iter().fold(1e-6_f32, |m, v| m.max(v.abs()));
-    let differ = together.iter().zip(&alone).any(|(x, y)| (x - y).abs() > 1e-4 * scale);
-    if differ || together.len() != alone.len() {
-        return Err(anyhow!(
-            "it fixes the batch at 1, and two samples together give other outputs than each alone; \
-             export it with a dynamic batch"
-        ));
-    }
-    Ok(())
 }
