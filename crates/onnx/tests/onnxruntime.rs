@@ -294,9 +294,12 @@ fn real_models_give_our_outputs_in_every_form() {
                     // The simulation does not round the bias; our integer execution does.
                     let (simulation, execution) =
                         if dtype == Dtype::Int8 { (5e-2, 1e-2) } else { (1e-3, 1e-3) };
+                    // Products of uint8 by uint8 saturate nowhere.
+                    let plain = dtype == Dtype::Int8 && weight_codes == Codes::Unsigned;
+                    let executes = if plain { all(execution) } else { exact(execution) };
                     let references = [
                         ("simulated", &simulated[..], exact(simulation)),
-                        ("compiled", &executed[..], exact(execution)),
+                        ("compiled", &executed[..], executes),
                         ("fp32", &float[..], json!({})),
                     ];
                     let (activations, weights) = (&spec.activations, &spec.weights);

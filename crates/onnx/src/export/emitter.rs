@@ -107,16 +107,18 @@ impl<'g> Emitter<'g> {
         let value = self.graph.value(self.graph.output);
         let (wanted, kind) = (value.name.clone(), edge(value.element));
         let name = self.read(self.graph.output, kind)?;
-        let defined = |nodes: &[Node], name: &str| {
-            nodes.iter().any(|n| n.outputs.iter().flatten().any(|output| output == name))
-        };
-        let output = if !defined(&self.nodes, &name) {
+        let is = |found: &Option<String>, name: &str| found.as_deref() == Some(name);
+        let defined = |name: &str| self.nodes.iter().any(|n| n.outputs.iter().any(|v| is(v, name)));
+        let read = |name: &str| self.nodes.iter().any(|n| n.inputs.iter().any(|v| is(v, name)));
+        // The name of an input or an initializer stays with it.
+        let fixed = !defined(&wanted) && read(&wanted);
+        let output = if !defined(&name) {
             // A model cannot return what it is fed or holds under the same name.
             let output = if name == wanted { self.fresh(&format!("{wanted}.output")) } else { wanted };
             self.nodes.push(Node::new(&output, "Identity", &[&name], &[&output]));
             output
-        } else if name == wanted {
-            wanted
+        } else if name == wanted || fixed {
+            name
         } else {
             // What was put behind the value takes its name.
             let before = self.fresh(&format!("{wanted}.computed"));
