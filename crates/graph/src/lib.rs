@@ -5,6 +5,7 @@
 //! [`passes`] rewrite a graph without changing what it computes, and [`placement`] decides which values
 //! and parameters are quantized, and why.
 
+mod attributes;
 mod builder;
 mod error;
 pub mod eval;
@@ -16,10 +17,11 @@ mod placement;
 mod shape;
 mod tensor;
 
+pub use attributes::{Binary, Conv2d, Coordinates, Interpolation, PadMode, Reduction, Unary, Window};
 pub use builder::GraphBuilder;
 pub use error::GraphError;
 pub use graph::{Graph, Node, Value, ValueId};
-pub use op::{Binary, Conv2d, Coordinates, Interpolation, Op, PadMode, Reduction, Unary, Window};
+pub use op::Op;
 pub use padding::Padding;
 pub use placement::{FloatOp, Placement, WeightSite, is_quantized, keep_float, placement};
 pub use shape::{Dim, Element, bind, infer, is_batched, per_sample};

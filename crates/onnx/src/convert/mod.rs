@@ -4,6 +4,7 @@
 //! numbers, whatever operators it is made of. Where the two results differ is where the batch is: [`unify`] puts
 //! the symbol there, and shape inference over the result confirms that it holds for every batch size.
 
+mod attributes;
 mod converter;
 mod error;
 mod fold;

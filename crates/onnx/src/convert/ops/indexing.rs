@@ -61,7 +61,8 @@ pub(super) fn gather<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
             // One position: a slice, which needs no indices at run time.
             let position = fold::ints(index)[0];
             let start = c.axis(position, shape[axis])?;
-            let one = c.step("picked", Op::Slice { axis, start, step: 1, len: 1 }, &[x.clone()])?;
+            let picked = Op::Slice { axis, start, step: 1, len: 1 };
+            let one = c.step("picked", picked, std::slice::from_ref(&x))?;
             let kept = [&shape[..axis], &index.shape[..], &shape[axis + 1..]].concat();
             reshaped(c, one, &kept)
         }
@@ -71,7 +72,7 @@ pub(super) fn gather<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
             let table = Tensor::new(table.shape.clone(), fold::floats(table))?;
             c.emit_with(Op::Embedding, &[indices], vec![("weight", table)])
         }
-        (Operand::Value(_), Operand::Known(known)) if axis == 0 && shape[0] % c.size == 0 => {
+        (Operand::Value(_), Operand::Known(known)) if axis == 0 && shape[0].is_multiple_of(c.size) => {
             let block = shape[0] / c.size;
             let Some(positions) = within_sample(known, c.size, block) else {
                 return c.emit(Op::Gather { axis }, &[x, indices]);
@@ -103,13 +104,11 @@ fn within_sample(indices: &Constant, batch: usize, block: usize) -> Option<Const
 pub(super) fn gather_nd<'m>(c: &mut Converter<'m>) -> Result<Operand<'m>> {
     let (x, indices) = (c.input(0)?, c.input(1)?);
     let batch_dims = c.size_of("batch_dims", 0)?;
-    if let (Operand::Value(_), Operand::Known(known), 0) = (&x, &indices, batch_dims) {
-        if c.shape(&x).first() == Some(&c.size) {
-            if let Some(rest) = without_sample_index(known, c.size) {
-                let rest = Operand::Known(Cow::Owned(rest));
-                return c.emit(Op::GatherNd { batch_dims: 1 }, &[x, rest]);
-            }
-        }
+    if let (Operand::Value(_), Operand::Known(known), 0) = (&x, &indices, batch_dims)
+        && c.shape(&x).first() == Some(&c.size)
+        && let Some(rest) = without_sample_index(known, c.size)
+    {
+        return c.emit(Op::GatherNd { batch_dims: 1 }, &[x, Operand::Known(Cow::Owned(rest))]);
     }
     c.emit(Op::GatherNd { batch_dims }, &[x, indices])
 }

@@ -15,12 +15,12 @@ pub(super) fn reshaped<'m>(c: &mut Converter<'m>, x: Operand<'m>, shape: &[usize
     if c.shape(&x) == shape {
         return Ok(x);
     }
-    if let Operand::Known(constant) = &x {
-        if fold::count(shape) == Some(constant.data.len()) {
-            c.spend(constant.data.len())?;
-            let constant = Constant { shape: shape.to_vec(), data: constant.data.clone() };
-            return Ok(Operand::Known(std::borrow::Cow::Owned(constant)));
-        }
+    if let Operand::Known(constant) = &x
+        && fold::count(shape) == Some(constant.data.len())
+    {
+        c.spend(constant.data.len())?;
+        let constant = Constant { shape: shape.to_vec(), data: constant.data.clone() };
+        return Ok(Operand::Known(std::borrow::Cow::Owned(constant)));
     }
     c.emit(Op::Reshape { shape: fixed(shape) }, &[x])
 }
@@ -180,7 +180,8 @@ pub(super) fn split<'m>(c: &mut Converter<'m>) -> Result<Vec<Operand<'m>>> {
     let mut start = 0;
     let mut parts = Vec::new();
     for (i, len) in sizes.into_iter().enumerate() {
-        parts.push(c.step(&format!("part{i}"), Op::Slice { axis, start, step: 1, len }, &[x.clone()])?);
+        let part = Op::Slice { axis, start, step: 1, len };
+        parts.push(c.step(&format!("part{i}"), part, std::slice::from_ref(&x))?);
         start += len;
     }
     Ok(parts)
