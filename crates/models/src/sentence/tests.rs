@@ -6,10 +6,10 @@ use std::path::Path;
 
 use calibench_engine::QuantSpec;
 use calibench_engine::compile::{CompileOptions, Executable};
-use calibench_engine::interpret::{Interpreter, NoTap};
+use calibench_engine::interpret::{FakeQuantTap, Interpreter, NoTap, ObserveTap};
 use calibench_graph::{Graph, placement};
 use calibench_kernels::Kernels;
-use calibench_quant::Dtype;
+use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, StatKind, Symmetry, Timing};
 use calibench_tasks::tensors::{Tensor, write_safetensors};
 use candle_core::DType;
 use serde_json::{Value, json};
@@ -76,10 +76,10 @@ fn interpreted(graph: &Graph, dtype: DType, [ids, mask]: &[Vec<f32>; 2]) -> Vec<
     interpreter.run_slice(SENTENCES.len(), &[ids, mask], &mut NoTap).unwrap()
 }
 
-fn compiled(graph: &Graph, dtype: Dtype, [ids, mask]: &[Vec<f32>; 2]) -> Vec<f32> {
+fn compiled(graph: &Graph, spec: &QuantSpec, [ids, mask]: &[Vec<f32>; 2]) -> Vec<f32> {
     let batch = SENTENCES.len();
     let options = CompileOptions { kernels: Kernels::best(), threads: 1, max_batch: batch };
-    let mut plan = Executable::compile(graph, &QuantSpec::float(dtype), options).unwrap();
+    let mut plan = Executable::compile(graph, spec, options).unwrap();
     plan.run(batch, &[ids, mask]).unwrap().to_vec()
 }
 
@@ -103,7 +103,7 @@ fn both_executors_give_the_vectors_of_the_definition_however_much_is_padded() {
         let inputs = padded(tokens);
         for (executor, result) in [
             ("interpreted", interpreted(&graph, DType::F32, &inputs)),
-            ("compiled", compiled(&graph, Dtype::Fp32, &inputs)),
+            ("compiled", compiled(&graph, &QuantSpec::float(Dtype::Fp32), &inputs)),
         ] {
             let difference = largest_difference(&result, &expected);
             assert!(difference < 2e-6, "{executor}, {tokens} tokens: {difference:e}");
@@ -111,7 +111,7 @@ fn both_executors_give_the_vectors_of_the_definition_however_much_is_padded() {
         // The mask's −10⁴ and the products stay finite in halves.
         for (executor, result) in [
             ("interpreted", interpreted(&graph, DType::F16, &inputs)),
-            ("compiled", compiled(&graph, Dtype::Fp16Compute, &inputs)),
+            ("compiled", compiled(&graph, &QuantSpec::float(Dtype::Fp16Compute), &inputs)),
         ] {
             let difference = largest_difference(&result, &expected);
             assert!(difference < 2e-2, "{executor} in fp16, {tokens} tokens: {difference:e}");
@@ -127,6 +127,54 @@ fn what_padding_holds_changes_nothing() {
     let other = ids.iter().zip(&mask).map(|(id, m)| if *m == 0.0 { 8.0 } else { *id }).collect();
     let inputs = [ids, mask.clone()];
     assert_eq!(interpreted(&graph, DType::F32, &inputs), interpreted(&graph, DType::F32, &[other, mask]));
+}
+
+/// An int8 execution, calibrated by min-max on the sentences themselves.
+fn int8(graph: &Graph, timing: Timing, [ids, mask]: &[Vec<f32>; 2]) -> QuantSpec {
+    let (granularity, symmetry) = (Granularity::PerChannel, Symmetry::Affine);
+    let mut spec = QuantSpec { timing, granularity, symmetry, ..QuantSpec::float(Dtype::Int8) };
+    let placement = placement(graph);
+    for site in &placement.weights {
+        let data = graph.params[&site.param].data();
+        let qparams =
+            QParams::of_weights(&site.param, data, site.channels, IntFormat::INT8, granularity).unwrap();
+        spec.weights.insert(site.param.clone(), qparams);
+    }
+    if timing == Timing::Static {
+        let mut tap = ObserveTap::new(&placement, || calibench_observers::for_stats([StatKind::Range]));
+        tap.begin_batch(0, SENTENCES.len() as u64);
+        let interpreter = Interpreter::new(graph).unwrap();
+        interpreter.run_slice(SENTENCES.len(), &[ids, mask], &mut tap).unwrap();
+        let minmax = calibench_calibrators::ALL.iter().find(|e| e.id == "minmax").unwrap();
+        for (id, stats) in tap.finish().unwrap() {
+            let job = Job { site: &graph.value(id).name, stats: &stats, format: IntFormat::INT8, symmetry };
+            spec.activations.insert(id, (minmax.construct)().calibrate(&job).unwrap());
+        }
+    }
+    spec
+}
+
+#[test]
+fn integer_plans_agree_with_their_simulation_and_stay_near_the_definition() {
+    let dir = folder("");
+    let (graph, inputs) = (SentenceModel::open(dir.path()).unwrap().graph(7).unwrap(), padded(7));
+    let tensors = tensors();
+    for timing in [Timing::Static, Timing::Dynamic, Timing::WeightOnly] {
+        let spec = int8(&graph, timing, &inputs);
+        let executed = compiled(&graph, &spec, &inputs);
+        let mut tap = FakeQuantTap::new(&graph, &spec).unwrap();
+        let views = [&inputs[0][..], &inputs[1]];
+        let simulated =
+            Interpreter::new(&graph).unwrap().run_slice(SENTENCES.len(), &views, &mut tap).unwrap();
+        for (i, ids) in SENTENCES.iter().enumerate() {
+            let of = i * SIZES.width..(i + 1) * SIZES.width;
+            let dot = |x: &[f32], y: &[f64]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * y).sum::<f64>();
+            let simulated: Vec<f64> = simulated[of.clone()].iter().map(|v| f64::from(*v)).collect();
+            let (alike, near) =
+                (dot(&executed[of.clone()], &simulated), dot(&executed[of], &forward(&tensors, &SIZES, ids)));
+            assert!(alike > 0.9995 && near > 0.99, "{timing:?}, sentence {i}: {alike} and {near}");
+        }
+    }
 }
 
 #[test]
