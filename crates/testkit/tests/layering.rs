@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("engine", &["quant", "graph", "kernels"]),
     ("models", &["quant", "graph", "engine", "tasks"]),
     ("onnx", &["graph", "quant"]),
+    ("runtimes", &["quant"]),
     ("metrics", &[]),
     ("store", &[]),
     ("tasks", &["metrics", "store", "quant"]),
@@ -32,6 +33,8 @@ const FENCED: &[(&str, &[&str])] = &[
     ("candle", &["engine", "models"]),
     ("prost", &["onnx"]),
     ("tokenizers", &["tasks"]),
+    ("ort", &["runtimes"]),
+    ("openvino", &["runtimes"]),
 ];
 
 /// The one crate with unsafe code.
@@ -180,6 +183,8 @@ fn a_fault_names_its_rule() {
     assert_eq!(rule("metrics", "calibench-store"), "metrics may depend on none of ours");
     assert_eq!(rule("report", "polars"), "only store may use polars");
     assert_eq!(rule("graph", "prost"), "only onnx may use prost");
+    assert_eq!(rule("calibench", "ort"), "only runtimes may use ort");
+    assert_eq!(rule("engine", "openvino-sys"), "only runtimes may use openvino");
     assert_eq!(rule("onnx", "calibench-engine"), "onnx may depend on: graph, quant");
     assert_eq!(rule("tasks", "candle-core"), "only engine and models may use candle");
     assert!(rule("calibench", "calibench-testkit").contains("dev-dependency"));
