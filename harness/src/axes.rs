@@ -22,6 +22,8 @@ pub struct Axes {
     pub symmetry: Option<Vec<String>>,
     /// Instruction sets, or `best`.
     pub kernel: Option<Vec<String>>,
+    /// What executes: `native`, or another runtime.
+    pub backend: Option<Vec<String>>,
     /// Worker threads.
     pub threads: Option<Vec<usize>>,
     /// Seeds of training.
@@ -40,6 +42,7 @@ impl Axes {
             granularity: self.granularity.or_else(|| fallback.granularity.clone()),
             symmetry: self.symmetry.or_else(|| fallback.symmetry.clone()),
             kernel: self.kernel.or_else(|| fallback.kernel.clone()),
+            backend: self.backend.or_else(|| fallback.backend.clone()),
             threads: self.threads.or_else(|| fallback.threads.clone()),
             seed: self.seed.or_else(|| fallback.seed.clone()),
         }
@@ -59,6 +62,7 @@ impl Axes {
             ("granularity", empty(&self.granularity)),
             ("symmetry", empty(&self.symmetry)),
             ("kernel", empty(&self.kernel)),
+            ("backend", empty(&self.backend)),
             ("threads", self.threads.as_ref().is_some_and(Vec::is_empty)),
             ("seed", self.seed.as_ref().is_some_and(Vec::is_empty)),
         ];
@@ -132,8 +136,11 @@ pub struct Cell {
     pub granularity: Option<Granularity>,
     /// Symmetry of activations; `None` where activations stay in floating point.
     pub symmetry: Option<Symmetry>,
-    /// Instruction set.
+    /// Instruction set; of the fp32 twin where another runtime executes the cell.
     pub kernel: String,
+    /// The other runtime that executes the cell; `None` for our own plan.
+    #[serde(default)]
+    pub backend: Option<String>,
     /// Worker threads.
     pub threads: usize,
     /// Seed of training.
@@ -141,6 +148,12 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// Who executes the cell: the instruction set of our kernels, or another runtime.
+    #[must_use]
+    pub fn executor(&self) -> &str {
+        self.backend.as_deref().unwrap_or(&self.kernel)
+    }
+
     /// The cell's name, unique in a run: its axis values joined by `/`.
     #[must_use]
     pub fn id(&self) -> String {
@@ -152,7 +165,7 @@ impl Cell {
             self.calibrator.as_deref().unwrap_or("none"),
             self.granularity.map_or("none", Granularity::id),
             self.symmetry.map_or("none", Symmetry::id),
-            self.kernel,
+            self.executor(),
             self.threads,
             self.seed
         )

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use calibench_engine::QuantSpec;
 use calibench_engine::compile::{CompileOptions, Executable};
 use calibench_engine::interpret::{FakeQuantTap, Interpreter};
-use calibench_engine::{EngineError, QuantSpec};
 use calibench_graph::{Graph, Node, Op, ValueId, placement};
 use calibench_kernels::Kernels;
 use calibench_metrics::{agreement, cosine, kl_divergence, max_abs_error, predictions, sqnr_db};
@@ -16,6 +16,7 @@ use calibench_store::{CellRecord, LatencyRow, OutcomeRow, Row, RunFolder};
 use calibench_tasks::{Feature, Outcome, Samples, Targets, Task, task_for};
 
 use crate::axes::{Cell, calibrator};
+use crate::backend::{self, Runner};
 use crate::config::Measure;
 use crate::plan::Plan;
 use crate::subject::{FIDELITY, Subject};
@@ -55,7 +56,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let measure = &plan.measure;
     let id = cell.id();
     let untold = &mut |_| ControlFlow::Continue(());
-    let mut subject = Subject::load(&cell.model, cell.seed, &plan.sources, measure, untold)?;
+    let subject = Subject::load(&cell.model, cell.seed, &plan.sources, measure, untold)?;
     let ready = ready(cell, &subject, folder)?;
     let options = |max_batch| -> Result<CompileOptions> {
         let kernels = Kernels::new(cell.kernel.parse()?)?;
@@ -66,41 +67,55 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
 
     // Memory first: nothing but the candidate has run, and the peak starts from what it holds.
     let load = Instant::now();
-    let mut candidate = Executable::compile(&ready.graph, &ready.spec, options(largest)?)?;
-    let load_seconds = load.elapsed().as_secs_f64();
-    memory::reset_peak();
-    candidate.run(largest, &views(&input_of(&subject.test, largest)))?;
-    let peak_resident_bytes = memory::peak_resident_bytes();
-    let (weight_bytes, peak_activation_bytes) = (candidate.weight_bytes(), candidate.peak_activation_bytes());
-    drop(candidate);
-
-    let compiled = |graph: &Graph, spec: &QuantSpec, max_batch: usize| -> Result<Executable> {
+    // Another runtime reads the model from bytes, which are then its weights as held.
+    let onnx = cell.backend.as_ref().map(|_| backend::exported(&ready.graph, &ready.spec)).transpose()?;
+    let ours = |graph: &Graph, spec: &QuantSpec, max_batch: usize| -> Result<Executable> {
         Ok(Executable::compile(graph, spec, options(max_batch)?)?)
     };
+    let candidate = |max_batch: usize| -> Result<Runner> {
+        match (&cell.backend, &onnx) {
+            (Some(name), Some(onnx)) => backend::open(name, &ready.graph, onnx, cell.threads),
+            _ => Ok(Runner::Native(Box::new(ours(&ready.graph, &ready.spec, max_batch)?))),
+        }
+    };
+    let mut first = candidate(largest)?;
+    let load_seconds = load.elapsed().as_secs_f64();
+    memory::reset_peak();
+    first.run(largest, &views(&input_of(&subject.test, largest)))?;
+    let peak_resident_bytes = memory::peak_resident_bytes();
+    let (weight_bytes, peak_activation_bytes) = match &first {
+        Runner::Native(plan) => (plan.weight_bytes(), plan.peak_activation_bytes()),
+        // What it plans for activations it keeps to itself.
+        Runner::Foreign(_) => (onnx.as_ref().map_or(0, |bytes| bytes.len() as u64), 0),
+    };
+    drop(first);
+
     let reference = QuantSpec::float(Dtype::Fp32);
-    let run_all = |test: &Samples, graph: &Graph, spec: &QuantSpec| -> Result<Vec<f32>> {
-        let mut executable = compiled(graph, spec, measure.evaluation_batch)?;
-        outputs(test, measure.evaluation_batch, |batch, input| {
-            executable.run(batch, input).map(<[f32]>::to_vec)
+    let twin = |max_batch: usize| -> Result<Runner> {
+        Ok(Runner::Native(Box::new(ours(&subject.graph, &reference, max_batch)?)))
+    };
+    let run_all = |mut runner: Runner| -> Result<Vec<f32>> {
+        outputs(&subject.test, measure.evaluation_batch, |batch, input| {
+            runner.run(batch, input).map(<[f32]>::to_vec)
         })
     };
-    let twin = run_all(&subject.test, &subject.graph, &reference)?;
+    let expected = run_all(twin(measure.evaluation_batch)?)?;
+    let got = run_all(candidate(measure.evaluation_batch)?)?;
+    let mut test = subject.test.clone();
     if subject.metric == FIDELITY {
-        subject.test.targets = Targets::Values { width, data: twin.clone() };
+        test.targets = Targets::Values { width, data: expected.clone() };
     }
-    let test = &subject.test;
+    let test = &test;
     let task = task_for(test, &subject.metric, width)?;
-    let twin = Evaluation::new(&*task, twin)?;
-    let result = Evaluation::new(&*task, run_all(test, &ready.graph, &ready.spec)?)?;
+    let expected = Evaluation::new(&*task, expected)?;
+    let result = Evaluation::new(&*task, got)?;
     let simulated = if cell.dtype.is_integer() { Some(simulate(&ready, &*task, measure)?) } else { None };
 
     let site_batch = measure.evaluation_batch.min(test.len());
     let site_rows = sites::compare(&id, &ready.graph, &ready.spec, site_batch, &test.batch(0..site_batch))?;
     let latency = latency(&id, cell, measure, test, |largest, twin_first| {
-        let twin = || compiled(&subject.graph, &reference, largest);
-        let early = if twin_first { Some(twin()?) } else { None };
-        let candidate = compiled(&ready.graph, &ready.spec, largest)?;
-        Ok((candidate, early.map_or_else(twin, Ok)?))
+        let early = if twin_first { Some(twin(largest)?) } else { None };
+        Ok((candidate(largest)?, early.map_or_else(|| twin(largest), Ok)?))
     })?;
 
     let mut row = Row {
@@ -115,7 +130,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
         load_seconds: Some(load_seconds),
         ..keys(cell, &subject.dataset, task.metric().id)
     };
-    score(&mut row, &*task, &result, &twin, simulated.as_ref());
+    score(&mut row, &*task, &result, &expected, simulated.as_ref());
     let outcomes = result.outcomes.iter().map(|o| outcome_row(&id, o)).collect();
     Ok(CellRecord { row, latency, outcomes, sites: site_rows })
 }
@@ -132,7 +147,7 @@ pub fn keys(cell: &Cell, dataset: &str, metric: &str) -> Row {
         calibrator: cell.calibrator.clone().unwrap_or_else(|| "none".to_owned()),
         granularity: cell.granularity.map_or("none", Granularity::id).to_owned(),
         symmetry: cell.symmetry.map_or("none", Symmetry::id).to_owned(),
-        isa: cell.kernel.clone(),
+        isa: cell.executor().to_owned(),
         threads: cell.threads as u32,
         seed: cell.seed,
         status: "ok".to_owned(),
@@ -200,7 +215,7 @@ fn views(inputs: &[Vec<f32>]) -> Vec<&[f32]> {
 fn outputs(
     samples: &Samples,
     batch: usize,
-    mut run: impl FnMut(usize, &[&[f32]]) -> Result<Vec<f32>, EngineError>,
+    mut run: impl FnMut(usize, &[&[f32]]) -> Result<Vec<f32>>,
 ) -> Result<Vec<f32>> {
     let mut outputs = Vec::new();
     for first in (0..samples.len()).step_by(batch) {
@@ -218,7 +233,7 @@ pub fn fp32_score(subject: &Subject, measure: &Measure) -> Result<Option<f64>> {
     let batch = measure.evaluation_batch;
     let options = CompileOptions { kernels: Kernels::best(), threads: 1, max_batch: batch };
     let mut executable = Executable::compile(&subject.graph, &QuantSpec::float(Dtype::Fp32), options)?;
-    let outputs = outputs(&subject.test, batch, |n, input| executable.run(n, input).map(<[f32]>::to_vec))?;
+    let outputs = outputs(&subject.test, batch, |n, input| Ok(executable.run(n, input)?.to_vec()))?;
     if subject.metric == FIDELITY {
         return Ok(Some(1.0));
     }
@@ -230,7 +245,7 @@ pub fn fp32_score(subject: &Subject, measure: &Measure) -> Result<Option<f64>> {
 fn simulate(ready: &Ready, task: &dyn Task, measure: &Measure) -> Result<Evaluation> {
     let mut tap = FakeQuantTap::new(&ready.graph, &ready.spec)?;
     let interpreter = Interpreter::new(&ready.graph)?;
-    let run = |batch: usize, input: &[&[f32]]| interpreter.run_slice(batch, input, &mut tap);
+    let run = |batch: usize, input: &[&[f32]]| Ok(interpreter.run_slice(batch, input, &mut tap)?);
     Evaluation::new(task, outputs(task.samples(), measure.evaluation_batch, run)?)
 }
 
@@ -277,7 +292,7 @@ fn latency(
     cell: &Cell,
     measure: &Measure,
     test: &Samples,
-    compile: impl Fn(usize, bool) -> Result<(Executable, Executable)>,
+    compile: impl Fn(usize, bool) -> Result<(Runner, Runner)>,
 ) -> Result<Vec<LatencyRow>> {
     let mut rows = Vec::new();
     for &batch in &measure.batch {

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::axes::Axes;
+use crate::backend::NATIVE;
 use crate::lab::options::{Calibrate, Merge, Observe};
 use crate::own::{ModelName, Own};
 
@@ -40,6 +41,7 @@ pub enum Command {
         calibench sweep --model digits-cnn --dtype int8 --timing static --calibrator entropy\n  \
         calibench sweep --config my.toml --dry-run\n  \
         calibench sweep --model resnet.onnx --data images.npz --scale 255 --timing static,dynamic\n  \
+        calibench sweep --model digits-cnn --dtype fp32,int8 --timing none,static --backend native,onnxruntime\n  \
         calibench sweep --resume reports/runs/20261124T140300Z-host-abc1234\n\n\
         Exit status: 0 done, 1 error, 2 wrong usage, 3 some cells failed, 130 interrupted.")]
     Sweep(Box<Sweep>),
@@ -121,6 +123,9 @@ pub struct Sweep {
     /// Instruction sets; `best` is the best of this machine
     #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(["best"].into_iter().chain(Isa::ALL.iter().map(|i| i.id()))))]
     pub kernel: Vec<String>,
+    /// What executes: our own plan, or another runtime, where it is installed, on the exported model
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names([NATIVE].into_iter().chain(calibench_runtimes::ALL.iter().map(|r| r.id))))]
+    pub backend: Vec<String>,
     /// Worker threads of a cell
     #[arg(long, value_delimiter = ',', value_name = "N", help_heading = "Axes")]
     pub threads: Vec<usize>,
@@ -146,7 +151,7 @@ pub struct Sweep {
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub out: Option<PathBuf>,
     /// Go on with a run that was interrupted: finished cells are kept, its own configuration is used
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "model", "dtype", "timing", "calibrator", "granularity", "symmetry", "kernel", "threads", "seed", "batch", "latency_seconds", "calibration_samples", "keep_float", "dataset", "data", "dry_run"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "model", "dtype", "timing", "calibrator", "granularity", "symmetry", "kernel", "backend", "threads", "seed", "batch", "latency_seconds", "calibration_samples", "keep_float", "dataset", "data", "dry_run"])]
     pub resume: Option<PathBuf>,
     /// Print the cells, what stays in floating point and what is left out, and measure nothing
     #[arg(long)]
@@ -172,8 +177,12 @@ pub struct ExportOptions {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_OPSET)]
     pub opset: i64,
     /// How activation codes are written; the values are the same
-    #[arg(long, value_enum, default_value_t = CodesOption::Signed)]
+    #[arg(long, value_enum, default_value_t = CodesOption::Unsigned)]
     pub codes: CodesOption,
+    /// How weight codes are written; with int8 weights, kernels of ONNX Runtime and OpenVINO saturate on CPUs
+    /// without VNNI
+    #[arg(long, value_enum, default_value_t = CodesOption::Unsigned)]
+    pub weight_codes: CodesOption,
     /// Nodes that compute in fp32 in an fp16 model [default: normalisations, softmax, reductions]
     #[arg(long, value_delimiter = ',', value_name = "NODE")]
     pub keep: Vec<String>,
@@ -220,6 +229,7 @@ impl Sweep {
             granularity: named(&self.granularity),
             symmetry: named(&self.symmetry),
             kernel: named(&self.kernel),
+            backend: named(&self.backend),
             threads: named(&self.threads),
             seed: named(&self.seed),
         }

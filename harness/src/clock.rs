@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use calibench_engine::EngineError;
-use calibench_engine::compile::Executable;
 use calibench_metrics::{paired_ratio, quantile};
 use calibench_store::LatencyRow;
+
+use crate::backend::Runner;
 
 /// A block lasts at least this long, so that one timer tick or interrupt does not decide it.
 const BLOCK: Duration = Duration::from_micros(500);
@@ -34,7 +34,7 @@ const MAX_BLOCKS: usize = 50;
 /// When either executable cannot be built or refuses the inputs.
 pub fn measure(
     cell: &str,
-    compile: impl Fn(bool) -> Result<(Executable, Executable)>,
+    compile: impl Fn(bool) -> Result<(Runner, Runner)>,
     batch: usize,
     inputs: &[&[f32]],
     seconds: f64,
@@ -88,19 +88,14 @@ pub fn measure(
 }
 
 /// Seconds of one run.
-fn one(executable: &mut Executable, batch: usize, inputs: &[&[f32]]) -> Result<f64, EngineError> {
+fn one(executable: &mut Runner, batch: usize, inputs: &[&[f32]]) -> Result<f64> {
     let start = Instant::now();
     std::hint::black_box(executable.run(batch, std::hint::black_box(inputs))?);
     Ok(start.elapsed().as_secs_f64())
 }
 
 /// Runs for `warm`; the fastest run's seconds.
-fn warm_up(
-    executable: &mut Executable,
-    batch: usize,
-    inputs: &[&[f32]],
-    warm: Duration,
-) -> Result<f64, EngineError> {
+fn warm_up(executable: &mut Runner, batch: usize, inputs: &[&[f32]], warm: Duration) -> Result<f64> {
     let start = Instant::now();
     let mut fastest = f64::INFINITY;
     while fastest.is_infinite() || start.elapsed() < warm {

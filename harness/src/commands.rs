@@ -1,6 +1,6 @@
 //! What each command does.
 
-mod export;
+pub(crate) mod export;
 mod list;
 
 use std::path::Path;

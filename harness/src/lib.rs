@@ -4,6 +4,7 @@
 //! per cell.
 
 pub mod axes;
+pub mod backend;
 pub mod cell;
 pub mod cli;
 pub mod clock;

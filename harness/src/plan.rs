@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use calibench_kernels::{Isa, Kernels};
-use calibench_quant::{Dtype, Granularity, Symmetry, Timing};
+use calibench_quant::{Dtype, Granularity, Symmetry, Timing, find};
 use calibench_store::{Exclusion, RunFolder, write_atomic};
 use serde::{Deserialize, Serialize};
 
 use crate::axes::{Axes, Cell, calibrator, ids, parse_one};
+use crate::backend::{self, NATIVE};
 use crate::config::{Config, Measure};
 use crate::sources::{Sources, is_file};
 
@@ -130,6 +131,18 @@ fn product(axes: &Axes, sources: &mut Sources) -> Result<Vec<Cell>> {
     for name in names(&axes.kernel, vec!["best".to_owned()]) {
         kernels.push(kernel(&name)?);
     }
+    let mut executors: Vec<(String, Option<String>)> = Vec::new();
+    for name in names(&axes.backend, vec![NATIVE.to_owned()]) {
+        if name == NATIVE {
+            executors.extend(kernels.iter().map(|k| (k.clone(), None)));
+        } else {
+            find(calibench_runtimes::ALL, "backend", &name)?;
+            // Its fp32 twin is ours, on the best kernels of the axis.
+            executors.extend(kernels.first().map(|k| (k.clone(), Some(name))));
+        }
+    }
+    // Ours first: others are compared with it.
+    executors.sort_by_key(|(_, backend)| backend.is_some());
     let threads = axes.threads.clone().unwrap_or_else(|| vec![1]);
     let seeds = axes.seed.clone().unwrap_or_else(|| vec![0]);
 
@@ -141,7 +154,7 @@ fn product(axes: &Axes, sources: &mut Sources) -> Result<Vec<Cell>> {
                     for name in &calibrators {
                         for &granularity in &granularities {
                             for &symmetry in &symmetries {
-                                for kernel in &kernels {
+                                for (kernel, backend) in &executors {
                                     for &threads in &threads {
                                         cells.push(Cell {
                                             model: model.clone(),
@@ -151,6 +164,7 @@ fn product(axes: &Axes, sources: &mut Sources) -> Result<Vec<Cell>> {
                                             granularity: Some(granularity),
                                             symmetry: Some(symmetry),
                                             kernel: kernel.clone(),
+                                            backend: backend.clone(),
                                             threads,
                                             seed,
                                         });
@@ -180,6 +194,9 @@ fn kernel(name: &str) -> Result<String> {
 fn meaning(mut cell: Cell, sources: &Sources) -> Result<Cell, (String, String)> {
     let excluded = |what: String, reason: &str| Err((what, reason.to_owned()));
     let what = format!("{} with timing {}", cell.dtype, cell.timing);
+    if let (Some(backend), Some(reason)) = (&cell.backend, backend::unsupported(cell.dtype, cell.timing)) {
+        return Err((format!("{what} on {backend}"), reason.to_owned()));
+    }
     match (cell.dtype.is_integer(), cell.timing) {
         (false, Timing::None) => {
             (cell.calibrator, cell.granularity, cell.symmetry) = (None, None, None);

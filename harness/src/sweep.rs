@@ -1,6 +1,6 @@
 //! The main flow: plan → train → calibrate → cells → rows → report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -18,7 +18,9 @@ use crate::plan::{Plan, plan};
 use crate::sources::Sources;
 use crate::subject::Subject;
 use crate::worker::{self, Ending};
-use crate::{EXIT_CELLS_FAILED, EXIT_INTERRUPTED, EXIT_OK, cell, commands, console, interrupt, prepare};
+use crate::{
+    EXIT_CELLS_FAILED, EXIT_INTERRUPTED, EXIT_OK, backend, cell, commands, console, interrupt, prepare,
+};
 
 /// Where a sweep writes and what it goes on from.
 #[derive(Debug, Clone, Default)]
@@ -227,15 +229,19 @@ fn run_cells(folder: &RunFolder, plan: &Plan) -> Result<()> {
     let (done, warnings) = folder.read_cells(&ids);
     warnings.iter().for_each(|w| console::note(&format!("warning: {w}")));
     let done: BTreeMap<String, CellRecord> = done.into_iter().map(|r| (r.row.cell.clone(), r)).collect();
+    let absent = absent_backends(plan);
     for (planned, id) in plan.cells.iter().zip(&ids) {
-        if !done.contains_key(id) {
+        let absence = planned.backend.as_ref().and_then(|b| absent.get(b));
+        if let (Some(reason), false) = (absence, done.contains_key(id)) {
+            folder.write_cell(&unmeasured(folder, planned, plan, "skipped", reason.clone())?)?;
+        } else if !done.contains_key(id) {
             bar.set_message(id.clone());
             match worker::run(folder.root(), id, timeout)? {
                 Ending::Done => {}
                 Ending::Interrupted => break,
                 Ending::Failed(reason) => {
                     bar.suspend(|| console::note(&format!("failed: {id}: {reason}")));
-                    folder.write_cell(&failed(folder, planned, plan, reason)?)?;
+                    folder.write_cell(&unmeasured(folder, planned, plan, "failed", reason)?)?;
                 }
             }
         }
@@ -245,13 +251,41 @@ fn run_cells(folder: &RunFolder, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-fn failed(folder: &RunFolder, planned: &Cell, plan: &Plan, reason: String) -> Result<CellRecord> {
+/// The backends of the plan that are not installed here, with the reason, which is also said.
+fn absent_backends(plan: &Plan) -> BTreeMap<String, String> {
+    let names: BTreeSet<&String> = plan.cells.iter().filter_map(|c| c.backend.as_ref()).collect();
+    let mut absent = BTreeMap::new();
+    for name in names {
+        match backend::locate(name) {
+            Ok((_, located)) => {
+                let version = located.version.as_deref().unwrap_or("of unknown version");
+                console::note(&format!("{name} {version}: {}", located.path.display()));
+            }
+            Err(error) if backend::is_absence(&error) => {
+                console::note(&format!("skipped: every cell of backend {name}: {error:#}"));
+                absent.insert(name.clone(), format!("{error:#}"));
+            }
+            // Its cells will fail for the same reason, each by name.
+            Err(_) => {}
+        }
+    }
+    absent
+}
+
+/// The record of a cell that has no measurement.
+fn unmeasured(
+    folder: &RunFolder,
+    planned: &Cell,
+    plan: &Plan,
+    status: &str,
+    reason: String,
+) -> Result<CellRecord> {
     // Nothing is loaded again: the manifest has what the row needs to stand beside the others.
     let manifest = folder.read_manifest()?;
     let model = manifest.models.get(&format!("{}/{}", planned.model, planned.seed));
     let metric = model.map(|m| m.metric.clone()).unwrap_or_default();
     let mut row = cell::keys(planned, &plan.sources.dataset_of(&planned.model)?, &metric);
-    row.status = "failed".to_owned();
+    row.status = status.to_owned();
     row.failure = Some(reason);
     Ok(CellRecord { row, latency: Vec::new(), outcomes: Vec::new(), sites: Vec::new() })
 }
@@ -276,12 +310,10 @@ fn finish(folder: &RunFolder, plan: &Plan, mut manifest: Manifest) -> Result<u8>
     let tables = folder.load_tables()?;
     commands::write_report(folder, &manifest, &tables)?;
     console::result(&terminal_summary(&manifest, &tables, console::width()));
-    let failed = tables.rows.iter().filter(|r| r.status != "ok").count();
-    console::result(&format!(
-        "\n{} of {} cells measured, {failed} failed",
-        records.len() - failed,
-        ids.len()
-    ));
+    let count = |status: &str| tables.rows.iter().filter(|r| r.status == status).count();
+    let (failed, skipped) = (count("failed"), count("skipped"));
+    let also = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+    console::result(&format!("\n{} of {} cells measured, {failed} failed{also}", count("ok"), ids.len()));
     console::result(&format!("report: {path}/report.html"));
     if manifest.interrupted {
         console::note(&format!("interrupted; {go_on}"));

@@ -90,7 +90,7 @@ fn result_columns<'a>(report: &'a Report<'_>) -> Vec<Column<'a>> {
         (
             "activations",
             "largest sum of live activation bytes, at the largest batch size",
-            Box::new(|_, r| text::bytes(r.peak_activation_bytes)),
+            Box::new(|_, r| text::planned_bytes(r.peak_activation_bytes)),
         ),
         (
             "resident",
@@ -192,9 +192,10 @@ fn row_table(out: &mut String, report: &Report<'_>, columns: &[Column<'_>]) {
             } else {
                 let _ = write!(
                     out,
-                    "<td>{}</td><td colspan=\"{}\">failed: {}</td>",
+                    "<td>{}</td><td colspan=\"{}\">{}: {}</td>",
                     escape(&report.names.name(row)),
                     columns.len() - 1,
+                    escape(&row.status),
                     escape(reason(row))
                 );
             }

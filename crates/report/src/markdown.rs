@@ -80,7 +80,7 @@ fn model(out: &mut String, report: &Report<'_>, view: &ModelView<'_>) {
             view.metric.show_drop(view.drop(row)),
             view.latency(row).map_or(MISSING.to_owned(), latency),
             text::bytes(row.weight_bytes),
-            text::bytes(row.peak_activation_bytes),
+            text::planned_bytes(row.peak_activation_bytes),
             if classes { text::or_missing(row.agreement_fp32, text::percent) } else { cosine(row) },
             text::or_missing(row.sqnr_db, |v| format!("{v:.1} dB")),
         );

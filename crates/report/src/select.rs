@@ -71,7 +71,7 @@ impl<'a> ModelView<'a> {
 
     /// Cells that failed.
     pub(crate) fn failed(&self) -> impl Iterator<Item = &'a Row> {
-        self.rows.iter().copied().filter(|row| !is_ok(row))
+        self.rows.iter().copied().filter(|row| row.status == "failed")
     }
 
     /// The fp32 cell that `row` is compared with: the same seed, and the same threads if there is one.

@@ -52,6 +52,11 @@ pub(crate) fn ratio_bare(value: f64) -> String {
     }
 }
 
+/// Bytes of a plan's activations; other runtimes tell none.
+pub(crate) fn planned_bytes(count: u64) -> String {
+    if count == 0 { MISSING.to_owned() } else { bytes(count) }
+}
+
 /// A number of bytes in binary units: `12.3 KiB`.
 pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];

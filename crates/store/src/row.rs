@@ -27,13 +27,13 @@ pub struct Row {
     pub granularity: String,
     /// Symmetry of the codes.
     pub symmetry: String,
-    /// Instruction set that the kernels ran on.
+    /// Instruction set that the kernels ran on, or the other runtime that executed the cell.
     pub isa: String,
     /// Worker threads.
     pub threads: u32,
     /// Seed of the model and of the calibration sample.
     pub seed: u64,
-    /// `ok` or `failed`.
+    /// `ok`, `failed`, or `skipped` where its runtime is not installed.
     pub status: String,
     /// Why the cell failed; `None` where it did not.
     pub failure: Option<String>,

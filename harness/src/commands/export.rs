@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result, bail};
+use calibench_engine::QuantSpec;
 use calibench_graph::{Graph, Op};
-use calibench_onnx::{Codes, Export, Form, HalfLoss, Qdq, export, qparams_json};
+use calibench_onnx::{Codes, DEFAULT_OPSET, Export, Form, HalfLoss, Qdq, export, qparams_json};
 use calibench_quant::{Dtype, Timing};
 use calibench_store::{RunFolder, write_atomic};
 
 use crate::axes::Cell;
-use crate::cell::{self, Ready};
+use crate::cell;
 use crate::cli::ExportOptions;
 use crate::console;
 use crate::plan::Plan;
@@ -27,7 +28,13 @@ pub fn run(options: &ExportOptions) -> Result<()> {
     let untold = &mut |_| ControlFlow::Continue(());
     let subject = Subject::load(&cell.model, cell.seed, &plan.sources, &plan.measure, untold)?;
     let ready = cell::ready(cell, &subject, &folder)?;
-    let exported = model(cell, &ready, options)?;
+    let style = Style {
+        opset: options.opset,
+        codes: options.codes.into(),
+        weight_codes: options.weight_codes.into(),
+        keep: options.keep.iter().cloned().collect(),
+    };
+    let exported = model(&ready.graph, &ready.spec, &style)?;
     warn(&exported.half_losses);
     exported.model.save(&options.out).with_context(|| format!("cannot export {}", cell.id()))?;
     console::result(&format!("{}: {}", cell.id(), options.out.display()));
@@ -69,19 +76,39 @@ fn find<'p>(plan: &'p Plan, id: &str) -> Result<&'p Cell> {
     }
 }
 
-/// The cell's model in ONNX.
-fn model(cell: &Cell, ready: &Ready, options: &ExportOptions) -> Result<Export> {
-    let keep: BTreeSet<String> = match options.keep.is_empty() {
-        true => sensitive(&ready.graph),
-        false => options.keep.iter().cloned().collect(),
-    };
-    let (activations, weights) = (&ready.spec.activations, &ready.spec.weights);
-    let form = match (cell.dtype, cell.timing) {
+/// How an exported model is written.
+#[derive(Debug, Clone)]
+pub struct Style {
+    /// Version of the operator set.
+    pub opset: i64,
+    /// Activation codes.
+    pub codes: Codes,
+    /// Weight codes.
+    pub weight_codes: Codes,
+    /// Nodes that compute in fp32 in an fp16 model; those that need it when empty.
+    pub keep: BTreeSet<String>,
+}
+
+impl Default for Style {
+    /// uint8 for activations and weights: what runtimes execute on integers, and without saturation.
+    fn default() -> Self {
+        let (codes, weight_codes) = (Codes::Unsigned, Codes::Unsigned);
+        Self { opset: DEFAULT_OPSET, codes, weight_codes, keep: BTreeSet::new() }
+    }
+}
+
+/// A model under its quantization parameters in ONNX.
+///
+/// # Errors
+/// When it has no ONNX form.
+pub fn model(graph: &Graph, spec: &QuantSpec, style: &Style) -> Result<Export> {
+    let keep = if style.keep.is_empty() { sensitive(graph) } else { style.keep.clone() };
+    let (activations, weights) = (&spec.activations, &spec.weights);
+    let Style { codes, weight_codes, .. } = *style;
+    let form = match (spec.dtype, spec.timing) {
         (Dtype::Fp32, _) => Form::Fp32,
         (Dtype::Fp16Storage | Dtype::Fp16Compute, _) => Form::Fp16 { keep: &keep },
-        (_, Timing::Static | Timing::Qat) => {
-            Form::Qdq(Qdq { activations, weights, codes: options.codes.into(), weight_codes: Codes::Signed })
-        }
+        (_, Timing::Static | Timing::Qat) => Form::Qdq(Qdq { activations, weights, codes, weight_codes }),
         (_, Timing::WeightOnly) => Form::WeightOnly { weights },
         (_, Timing::Dynamic) => bail!(
             "a dynamic cell finds its ranges at run time, for which ONNX has no portable form; \
@@ -91,7 +118,7 @@ fn model(cell: &Cell, ready: &Ready, options: &ExportOptions) -> Result<Export> 
             bail!("{dtype} has no ONNX form that runtimes execute; export fp32, fp16 or an integer cell")
         }
     };
-    Ok(export(&ready.graph, &form, options.opset)?)
+    Ok(export(graph, &form, style.opset)?)
 }
 
 /// What computes in fp32 in an fp16 model unless the user says otherwise: sums of squares and exponentials leave

@@ -141,7 +141,11 @@ fn panel(
 
 /// Median weight bytes and peak activation bytes of the cells of a kind.
 fn medians(view: &ModelView<'_>, category: &Category<'_>) -> Option<(u64, u64)> {
-    let rows = || view.finished().filter(|r| r.dtype == category.dtype && r.timing == category.timing);
+    // Other runtimes tell nothing of their activations, and their weights are a file's.
+    let rows = || {
+        let finished = view.finished().filter(|r| r.peak_activation_bytes > 0);
+        finished.filter(|r| r.dtype == category.dtype && r.timing == category.timing)
+    };
     let weights = median(rows().map(|r| r.weight_bytes))?;
     Some((weights, median(rows().map(|r| r.peak_activation_bytes))?))
 }
