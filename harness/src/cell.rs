@@ -119,7 +119,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     })?;
 
     let mut row = Row {
-        samples: test.len() as u32,
+        samples: result.outcomes.len() as u32,
         float_ops: float_ops(cell, &ready.graph),
         weight_bytes,
         peak_activation_bytes,

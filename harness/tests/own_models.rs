@@ -165,3 +165,63 @@ fn a_model_without_data_and_a_damaged_model_say_what_to_do() {
         stderr(&output)
     );
 }
+
+#[test]
+fn a_backend_that_is_installed_agrees_and_one_that_is_not_is_skipped() {
+    let dir = scratch("own-backends");
+    images(&dir.join("test.safetensors"), 60, 8, true);
+    let out = dir.join("run");
+    let more = ["--timing", "none,static", "--backend", "native,onnxruntime,openvino", "--out"];
+    let output = sweep(&dir, "test.safetensors", &[&more[..], &[out.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let rows = tables(&out).rows;
+    assert_eq!(rows.len(), 6, "{rows:?}");
+    for row in rows {
+        match row.status.as_str() {
+            "ok" => {
+                assert!(row.cosine_fp32.unwrap() > 0.999, "{row:?}");
+                assert!(row.integer_vs_fake_max_abs.is_none_or(|d| d < 0.05), "{row:?}");
+            }
+            "skipped" => {
+                assert_ne!(row.isa, "avx2");
+                assert!(row.failure.as_ref().unwrap().contains("pip install"), "{row:?}");
+            }
+            other => panic!("{other}: {row:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_measured_cell_is_exported_and_the_exported_model_is_measured_like_it() {
+    let dir = scratch("own-export");
+    images(&dir.join("test.safetensors"), 60, 8, true);
+    let out = dir.join("run");
+    let output =
+        sweep(&dir, "test.safetensors", &["--timing", "none,static", "--out", out.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let export = |cell: &str, file: &str| {
+        let (run_dir, file) = (out.to_str().unwrap(), dir.join(file));
+        let qparams = dir.join("qparams.json");
+        let args = ["export", "--run", run_dir, "--cell", cell, "--out", file.to_str().unwrap()];
+        run(&[&args[..], &["--qparams", qparams.to_str().unwrap()]].concat())
+    };
+    assert!(export("fp32", "float.onnx").status.success());
+    let integer = export("int8/static", "integer.onnx");
+    assert!(integer.status.success(), "{}", stderr(&integer));
+    let qparams = std::fs::read_to_string(dir.join("qparams.json")).unwrap();
+    assert!(qparams.contains("\"conv.weight\"") && qparams.contains("\"image\""), "{qparams}");
+    let none = export("int4", "none.onnx");
+    assert_eq!(none.status.code(), Some(1));
+    assert!(stderr(&none).contains("no cell `int4`"), "{}", stderr(&none));
+
+    // The exported fp32 model is a model like any other, and scores as the original does.
+    let again = dir.join("again");
+    let (model, data) = (dir.join("float.onnx"), dir.join("test.safetensors"));
+    let args =
+        ["sweep", "--model", model.to_str().unwrap(), "--data", data.to_str().unwrap(), "--dtype", "fp32"];
+    let more = ["--calibration-samples", "20", "--latency-seconds", "0.01", "--batch", "2", "--out"];
+    let output = run(&[&args[..], &more, &[again.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let score = |run: &Path| tables(run).rows.iter().find(|r| r.dtype == "fp32").unwrap().score;
+    assert_eq!(score(&again), score(&out));
+}
