@@ -118,6 +118,15 @@ fn sites_are_quantized_for_every_reader_and_biases_have_the_scale_of_their_produ
 }
 
 #[test]
+fn optional_inputs_at_the_end_are_left_away() {
+    let mut g = GraphBuilder::new("t", vec![Dim::Batch, Dim::Fixed(2)]);
+    let weight = Tensor::new([2, 2], vec![1.0; 4]).unwrap();
+    let y = g.add("fc", Op::Linear, &[g.input()], vec![("fc.weight", weight)]).unwrap();
+    let model = exported(&g.finish(y), &Form::Fp32, 13);
+    assert!(model.nodes.iter().all(|n| n.inputs.iter().all(Option::is_some)), "{:?}", model.nodes);
+}
+
+#[test]
 fn unsigned_codes_are_the_signed_ones_moved_by_128() {
     let graph = two_layers();
     let params = quantized(&graph, IntFormat::INT8, Symmetry::Affine);

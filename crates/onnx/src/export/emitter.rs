@@ -248,7 +248,9 @@ impl<'g> Emitter<'g> {
         inputs: &[&str],
         attributes: Vec<(&str, Attribute)>,
     ) -> String {
-        let node = Node::new(name, op, inputs, &[name]);
+        // Optional inputs at the end are left away: OpenVINO does not take an empty name there.
+        let given = inputs.iter().rposition(|i| !i.is_empty()).map_or(0, |last| last + 1);
+        let node = Node::new(name, op, &inputs[..given], &[name]);
         self.nodes.push(attributes.into_iter().fold(node, |node, (key, value)| node.with(key, value)));
         name.to_owned()
     }
