@@ -10,6 +10,7 @@ mod float_ops;
 mod general;
 mod layout;
 mod lower;
+mod lower_node;
 mod lower_product;
 mod matmul;
 mod product;
