@@ -56,7 +56,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let measure = &plan.measure;
     let id = cell.id();
     let untold = &mut |_| ControlFlow::Continue(());
-    let subject = Subject::load(&cell.model, cell.seed, &plan.sources, measure, untold)?;
+    let subject = Subject::load(&cell.model, cell.seed, &plan.sources.calibrated(), measure, untold)?;
     let ready = ready(cell, &subject, folder)?;
     let options = |max_batch| -> Result<CompileOptions> {
         let kernels = Kernels::new(cell.kernel.parse()?)?;

@@ -26,7 +26,7 @@ pub fn run(options: &ExportOptions) -> Result<()> {
     let plan = Plan::read(&folder)?;
     let cell = find(&plan, &options.cell)?;
     let untold = &mut |_| ControlFlow::Continue(());
-    let subject = Subject::load(&cell.model, cell.seed, &plan.sources, &plan.measure, untold)?;
+    let subject = Subject::load(&cell.model, cell.seed, &plan.sources.calibrated(), &plan.measure, untold)?;
     let ready = cell::ready(cell, &subject, &folder)?;
     let style = Style {
         opset: options.opset,

@@ -36,6 +36,9 @@ pub struct Sources {
     pub output: Option<String>,
     /// Patterns of products that stay in floating point.
     pub keep_float: Vec<String>,
+    /// Whether `calibration_data` stay unread: the statistics are there already.
+    #[serde(skip)]
+    pub(crate) calibrated: bool,
 }
 
 /// Whether a model's name is an ONNX file, or the folder of a sentence model, rather than a name of the registry.
@@ -73,6 +76,17 @@ impl Sources {
         }
         self.files.insert(name.clone(), path);
         Ok(name)
+    }
+
+    /// The same, for a process that measures with statistics gathered before: calibration data are not read again.
+    #[must_use]
+    pub fn calibrated(&self) -> Self {
+        Self { calibrated: true, ..self.clone() }
+    }
+
+    /// The calibration data that are to be read.
+    fn unread(&self) -> Option<&DataSpec> {
+        self.calibration_data.as_ref().filter(|_| !self.calibrated)
     }
 
     /// The name of the data that a model is tested on.
@@ -146,6 +160,9 @@ impl Sources {
         measure: &Measure,
     ) -> Result<(Samples, Samples)> {
         let asked = measure.calibration_samples;
+        if calibration.is_none() && self.calibration_data.is_some() {
+            return Ok((data.select(&[]), data));
+        }
         let Some(calibration) = calibration else {
             // Evenly spaced, because files are often sorted by class; pairs stay together.
             let unit = if matches!(data.targets, Targets::Pairs(_)) { 2 } else { 1 };

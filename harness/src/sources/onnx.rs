@@ -23,7 +23,7 @@ pub(super) fn read(sources: &Sources, path: &Path, spec: &DataSpec) -> Result<Gi
     let bind = bound(sources, &signature, &data.samples)?;
     let options = ConvertOptions { bind, output: sources.output.clone() };
     let Converted { graph, rebatched } = model.to_graph(&options).with_context(at_model)?;
-    let calibration = match &sources.calibration_data {
+    let calibration = match sources.unread() {
         Some(spec) => Some(Data::load(spec, &wanted).context("calibration data")?.samples),
         None => None,
     };

@@ -18,7 +18,7 @@ pub(super) fn read(sources: &Sources, folder: &Path, spec: &DataSpec) -> Result<
     let model = SentenceModel::open(folder)?;
     let tokenizer = SentenceTokenizer::open(&folder.join("tokenizer.json"))?;
     let test = file(spec)?;
-    let calibration = sources.calibration_data.as_ref().map(file).transpose()?;
+    let calibration = sources.unread().map(file).transpose()?;
     let tokens = match sources.bind.get(TOKENS) {
         Some(tokens) => *tokens,
         None => longest(&model, &tokenizer, test)?,
