@@ -62,11 +62,6 @@ pub(super) fn softmax(x: &[f32], width: usize, rounding: Rounding, out: &mut [f3
     }
 }
 
-/// `x · Φ(x)` with the error function.
-pub(super) fn gelu(x: f32) -> f32 {
-    0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2))
-}
-
 /// Largest value of each window over channels-last images `[H, W, C]`.
 pub(super) fn max_pool(
     x: &[f32],
@@ -133,13 +128,6 @@ mod tests {
         softmax(&[1.0, 2.0, 3.0, 1000.0, 0.0, -1000.0], 3, Rounding::None, &mut out);
         assert!((out[..3].iter().sum::<f32>() - 1.0).abs() < 1e-6);
         assert_eq!(out[3..], [1.0, 0.0, 0.0]);
-    }
-
-    #[test]
-    fn gelu_known_values() {
-        assert_eq!(gelu(0.0), 0.0);
-        assert!((gelu(1.0) - 0.841_344_7).abs() < 1e-6);
-        assert!((gelu(-1.0) + 0.158_655_3).abs() < 1e-6);
     }
 
     #[test]

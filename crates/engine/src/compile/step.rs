@@ -1,6 +1,7 @@
 //! The steps of a plan and what they share while running.
 
 use calibench_graph::Window;
+use calibench_graph::eval::Number;
 use calibench_kernels::Kernels;
 
 use super::general::General;
@@ -213,7 +214,7 @@ impl Step {
                                     *x
                                 }
                             }
-                            Elementwise::Gelu => float_ops::gelu(*x),
+                            Elementwise::Gelu => x.gelu(),
                             Elementwise::Scale(factor) => x * factor,
                         };
                     }

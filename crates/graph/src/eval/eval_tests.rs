@@ -118,3 +118,10 @@ fn log_softmax_survives_large_inputs() {
     let out = run(&Op::LogSoftmax, &[(&[1, 2], &[1000.0_f32, 0.0])], &[1, 2]);
     assert_eq!(out, [0., -1000.]);
 }
+
+#[test]
+fn gelu_known_values() {
+    assert_eq!(0.0_f32.gelu(), 0.0);
+    assert!((1.0_f32.gelu() - 0.841_344_7).abs() < 1e-6);
+    assert!(((-1.0_f32).gelu() + 0.158_655_3).abs() < 1e-6);
+}

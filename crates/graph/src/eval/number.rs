@@ -119,6 +119,7 @@ impl Number for f32 {
         if to == Element::Integer { self.trunc() } else { self }
     }
 
+    #[inline]
     fn gelu(self) -> Self {
         0.5 * self * (1.0 + libm::erff(self * std::f32::consts::FRAC_1_SQRT_2))
     }
