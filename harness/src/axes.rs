@@ -28,6 +28,8 @@ pub struct Axes {
     pub threads: Option<Vec<usize>>,
     /// Seeds of training.
     pub seed: Option<Vec<u64>>,
+    /// Calibration sets: 0 is the one taken without drawing.
+    pub draw: Option<Vec<u32>>,
 }
 
 impl Axes {
@@ -45,6 +47,7 @@ impl Axes {
             backend: self.backend.or_else(|| fallback.backend.clone()),
             threads: self.threads.or_else(|| fallback.threads.clone()),
             seed: self.seed.or_else(|| fallback.seed.clone()),
+            draw: self.draw.or_else(|| fallback.draw.clone()),
         }
     }
 
@@ -65,6 +68,7 @@ impl Axes {
             ("backend", empty(&self.backend)),
             ("threads", self.threads.as_ref().is_some_and(Vec::is_empty)),
             ("seed", self.seed.as_ref().is_some_and(Vec::is_empty)),
+            ("draw", self.draw.as_ref().is_some_and(Vec::is_empty)),
         ];
         if let Some((name, _)) = axes.into_iter().find(|(_, empty)| *empty) {
             bail!(
@@ -145,6 +149,9 @@ pub struct Cell {
     pub threads: usize,
     /// Seed of training.
     pub seed: u64,
+    /// Which calibration set was drawn; 0 where no activation is calibrated.
+    #[serde(default)]
+    pub draw: u32,
 }
 
 impl Cell {
@@ -157,8 +164,10 @@ impl Cell {
     /// The cell's name, unique in a run: its axis values joined by `/`.
     #[must_use]
     pub fn id(&self) -> String {
+        // Named only where it was drawn, so that cells without draws keep the ids that they had before there were any.
+        let draw = if self.draw == 0 { String::new() } else { format!("/d{}", self.draw) };
         format!(
-            "{}/{}/{}/{}/{}/{}/{}/t{}/s{}",
+            "{}/{}/{}/{}/{}/{}/{}/t{}/s{}{draw}",
             self.model,
             self.dtype,
             self.timing,

@@ -12,15 +12,16 @@ use calibench_graph::{Graph, Node, Op, ValueId, placement};
 use calibench_kernels::Kernels;
 use calibench_metrics::{agreement, cosine, kl_divergence, max_abs_error, predictions, sqnr_db};
 use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
-use calibench_store::{CellRecord, LatencyRow, OutcomeRow, Row, RunFolder};
+use calibench_store::{CellRecord, LatencyRow, OutcomeRow, RoundRow, Row, RunFolder};
 use calibench_tasks::{Feature, Outcome, Samples, Targets, Task, task_for};
 
 use crate::axes::{Cell, calibrator};
 use crate::backend::{self, Runner};
 use crate::config::Measure;
+use crate::machine::{cpus, memory};
 use crate::plan::Plan;
 use crate::subject::{FIDELITY, Subject};
-use crate::{clock, memory, prepare, sites};
+use crate::{clock, prepare, sites};
 
 /// A cell made ready: the graph it runs and how its numbers are represented.
 pub(crate) struct Ready {
@@ -48,75 +49,131 @@ impl Evaluation {
     }
 }
 
+/// A cell with its model and data, ready to be built.
+struct Bench<'a> {
+    id: String,
+    cell: &'a Cell,
+    measure: &'a Measure,
+    subject: Subject,
+    ready: Ready,
+    /// The model's bytes, where another runtime executes the cell.
+    onnx: Option<Vec<u8>>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(cell: &'a Cell, plan: &'a Plan, folder: &RunFolder) -> Result<Self> {
+        let untold = &mut |_| ControlFlow::Continue(());
+        let sources = plan.sources.calibrated();
+        let subject = Subject::load(&cell.model, cell.seed, &sources, &plan.measure, untold)?;
+        let ready = ready(cell, &subject, folder)?;
+        Ok(Self { id: cell.id(), cell, measure: &plan.measure, subject, ready, onnx: None })
+    }
+
+    /// Another runtime reads the model from bytes, which are then its weights as held.
+    fn export(&mut self) -> Result<()> {
+        if self.cell.backend.is_some() {
+            self.onnx = Some(backend::exported(&self.ready.graph, &self.ready.spec)?);
+        }
+        Ok(())
+    }
+
+    fn compiled(&self, graph: &Graph, spec: &QuantSpec, max_batch: usize) -> Result<Runner> {
+        let kernels = Kernels::new(self.cell.kernel.parse()?)?;
+        let options = CompileOptions { kernels, threads: self.cell.threads, max_batch };
+        Ok(Runner::Native(Box::new(Executable::compile(graph, spec, options)?)))
+    }
+
+    fn candidate(&self, max_batch: usize) -> Result<Runner> {
+        match (&self.cell.backend, &self.onnx) {
+            (Some(name), Some(onnx)) => backend::open(name, &self.ready.graph, onnx, self.cell.threads),
+            _ => self.compiled(&self.ready.graph, &self.ready.spec, max_batch),
+        }
+    }
+
+    fn twin(&self, max_batch: usize) -> Result<Runner> {
+        self.compiled(&self.subject.graph, &QuantSpec::float(Dtype::Fp32), max_batch)
+    }
+
+    /// Latency at every batch size, on the inputs of `test`.
+    fn latency(&self, test: &Samples, process: u32) -> Result<Vec<clock::Latency>> {
+        let mut latencies = Vec::new();
+        for &batch in &self.measure.batch {
+            let input = input_of(test, batch);
+            let timed = clock::Timed {
+                cell: &self.id,
+                process,
+                threads: self.cell.threads,
+                batch,
+                inputs: &views(&input),
+                seconds: self.measure.latency_seconds,
+                seed: self.cell.seed,
+            };
+            latencies.push(clock::measure(timed, |twin_first| {
+                let early = if twin_first { Some(self.twin(batch)?) } else { None };
+                Ok((self.candidate(batch)?, early.map_or_else(|| self.twin(batch), Ok)?))
+            })?);
+        }
+        Ok(latencies)
+    }
+}
+
 /// Measures `cell` and gives its record.
 ///
 /// # Errors
 /// Whatever stops the measurement; the sweep turns it into a failed row.
 pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let measure = &plan.measure;
-    let id = cell.id();
-    let untold = &mut |_| ControlFlow::Continue(());
-    let subject = Subject::load(&cell.model, cell.seed, &plan.sources.calibrated(), measure, untold)?;
-    let ready = ready(cell, &subject, folder)?;
-    let options = |max_batch| -> Result<CompileOptions> {
-        let kernels = Kernels::new(cell.kernel.parse()?)?;
-        Ok(CompileOptions { kernels, threads: cell.threads, max_batch })
-    };
+    let mut bench = Bench::new(cell, plan, folder)?;
     let largest = measure.batch.iter().copied().max().unwrap_or(1);
-    let width = subject.width();
+    let width = bench.subject.width();
 
     // Memory first: nothing but the candidate has run, and the peak starts from what it holds.
     let load = Instant::now();
-    // Another runtime reads the model from bytes, which are then its weights as held.
-    let onnx = cell.backend.as_ref().map(|_| backend::exported(&ready.graph, &ready.spec)).transpose()?;
-    let ours = |graph: &Graph, spec: &QuantSpec, max_batch: usize| -> Result<Executable> {
-        Ok(Executable::compile(graph, spec, options(max_batch)?)?)
-    };
-    let candidate = |max_batch: usize| -> Result<Runner> {
-        match (&cell.backend, &onnx) {
-            (Some(name), Some(onnx)) => backend::open(name, &ready.graph, onnx, cell.threads),
-            _ => Ok(Runner::Native(Box::new(ours(&ready.graph, &ready.spec, max_batch)?))),
-        }
-    };
-    let mut first = candidate(largest)?;
+    bench.export()?;
+    let empty = memory::heap_bytes();
+    let mut first = bench.candidate(largest)?;
     let load_seconds = load.elapsed().as_secs_f64();
     memory::reset_peak();
-    first.run(largest, &views(&input_of(&subject.test, largest)))?;
+    let input = input_of(&bench.subject.test, largest);
+    first.run(largest, &views(&input))?;
     let peak_resident_bytes = memory::peak_resident_bytes();
     let (weight_bytes, peak_activation_bytes) = match &first {
         Runner::Native(plan) => (plan.weight_bytes(), plan.peak_activation_bytes()),
         // What it plans for activations it keeps to itself.
-        Runner::Foreign(_) => (onnx.as_ref().map_or(0, |bytes| bytes.len() as u64), 0),
+        Runner::Foreign(_) => (bench.onnx.as_ref().map_or(0, |bytes| bytes.len() as u64), 0),
     };
+    let heap =
+        memory::heap_bytes().saturating_sub(empty + 4 * input.iter().map(Vec::len).sum::<usize>() as u64);
     drop(first);
+    // Once more: what libraries keep from their first use is no leak, what grows each time is.
+    let empty = memory::heap_bytes();
+    bench.candidate(largest)?.run(largest, &views(&input))?;
+    let heap_left = memory::heap_bytes().saturating_sub(empty);
+    let ours = cell.backend.is_none();
 
-    let reference = QuantSpec::float(Dtype::Fp32);
-    let twin = |max_batch: usize| -> Result<Runner> {
-        Ok(Runner::Native(Box::new(ours(&subject.graph, &reference, max_batch)?)))
-    };
     let run_all = |mut runner: Runner| -> Result<Vec<f32>> {
-        outputs(&subject.test, measure.evaluation_batch, |batch, input| {
+        outputs(&bench.subject.test, measure.evaluation_batch, |batch, input| {
             runner.run(batch, input).map(<[f32]>::to_vec)
         })
     };
-    let expected = run_all(twin(measure.evaluation_batch)?)?;
-    let got = run_all(candidate(measure.evaluation_batch)?)?;
-    let mut test = subject.test.clone();
-    if subject.metric == FIDELITY {
+    let expected = run_all(bench.twin(measure.evaluation_batch)?)?;
+    let got = run_all(bench.candidate(measure.evaluation_batch)?)?;
+    let mut test = bench.subject.test.clone();
+    if bench.subject.metric == FIDELITY {
         test.targets = Targets::Values { width, data: expected.clone() };
     }
     let test = &test;
-    let task = task_for(test, &subject.metric, width)?;
+    let ready = &bench.ready;
+    let task = task_for(test, &bench.subject.metric, width)?;
     let expected = Evaluation::new(&*task, expected)?;
     let result = Evaluation::new(&*task, got)?;
-    let simulated = if cell.dtype.is_integer() { Some(simulate(&ready, &*task, measure)?) } else { None };
+    let simulated = if cell.dtype.is_integer() { Some(simulate(ready, &*task, measure)?) } else { None };
 
     let site_batch = measure.evaluation_batch.min(test.len());
-    let site_rows = sites::compare(&id, &ready.graph, &ready.spec, site_batch, &test.batch(0..site_batch))?;
-    let latency = latency(&id, cell, measure, test, |largest, twin_first| {
-        let early = if twin_first { Some(twin(largest)?) } else { None };
-        Ok((candidate(largest)?, early.map_or_else(|| twin(largest), Ok)?))
-    })?;
+    let sites = sites::compare(&bench.id, &ready.graph, &ready.spec, site_batch, &test.batch(0..site_batch))?;
+    // Not before: the simulation may use every CPU.
+    pin(cell, plan);
+    let (latency, rounds) = split(bench.latency(test, 0)?);
 
     let mut row = Row {
         samples: result.outcomes.len() as u32,
@@ -124,15 +181,42 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
         weight_bytes,
         peak_activation_bytes,
         peak_resident_bytes,
+        heap_bytes: ours.then_some(heap),
+        heap_left_bytes: ours.then_some(heap_left),
         calibration_samples: ready.calibration_samples,
         calibration_seconds: ready.calibration_seconds,
         solve_seconds: ready.solve_seconds,
         load_seconds: Some(load_seconds),
-        ..keys(cell, &subject.dataset, task.metric().id)
+        ..keys(cell, &bench.subject.dataset, task.metric().id)
     };
     score(&mut row, &*task, &result, &expected, simulated.as_ref());
-    let outcomes = result.outcomes.iter().map(|o| outcome_row(&id, o)).collect();
-    Ok(CellRecord { row, latency, outcomes, sites: site_rows })
+    let outcomes = result.outcomes.iter().map(|o| outcome_row(&bench.id, o)).collect();
+    Ok(CellRecord { row, latency, rounds, outcomes, sites })
+}
+
+/// Measures the latency of `cell` once more, as its timing process number `process`; the record holds nothing else.
+///
+/// # Errors
+/// Whatever stops the measurement; the sweep says so and goes on with the processes that it has.
+pub fn repeat(cell: &Cell, plan: &Plan, folder: &RunFolder, process: u32) -> Result<CellRecord> {
+    pin(cell, plan);
+    let mut bench = Bench::new(cell, plan, folder)?;
+    bench.export()?;
+    let (latency, rounds) = split(bench.latency(&bench.subject.test, process)?);
+    let row = keys(cell, &bench.subject.dataset, &bench.subject.metric);
+    Ok(CellRecord { row, latency, rounds, ..CellRecord::default() })
+}
+
+/// Keeps this process on as many CPUs as the cell has threads, unless the plan says not to.
+fn pin(cell: &Cell, plan: &Plan) {
+    if plan.measure.pin {
+        let _ = cpus::pin(cell.threads);
+    }
+}
+
+fn split(latencies: Vec<clock::Latency>) -> (Vec<LatencyRow>, Vec<RoundRow>) {
+    let (rows, rounds): (Vec<_>, Vec<_>) = latencies.into_iter().map(|l| (l.row, l.rounds)).unzip();
+    (rows, rounds.concat())
 }
 
 /// A row with nothing but its keys, the cell's place on the axes, and what it is scored by.
@@ -150,6 +234,7 @@ pub fn keys(cell: &Cell, dataset: &str, metric: &str) -> Row {
         isa: cell.executor().to_owned(),
         threads: cell.threads as u32,
         seed: cell.seed,
+        draw: cell.draw,
         status: "ok".to_owned(),
         metric: metric.to_owned(),
         ..Row::default()
@@ -181,7 +266,7 @@ pub(crate) fn ready(cell: &Cell, subject: &Subject, folder: &RunFolder) -> Resul
         ready.spec.weights.insert(site.param, qparams);
     }
     if cell.timing == Timing::Static {
-        let path = prepare::calibration_file(&folder.stats_dir(), &cell.model, cell.seed);
+        let path = prepare::calibration_file(&folder.stats_dir(), &cell.model, cell.seed, cell.draw);
         let calibration = prepare::read_calibration(&path, graph).with_context(|| {
             format!("{} holds no statistics of this model; run the sweep again", path.display())
         })?;
@@ -285,22 +370,6 @@ fn outcome_row(cell: &str, outcome: &Outcome) -> OutcomeRow {
         target: outcome.target,
         output: outcome.output,
     }
-}
-
-fn latency(
-    id: &str,
-    cell: &Cell,
-    measure: &Measure,
-    test: &Samples,
-    compile: impl Fn(usize, bool) -> Result<(Runner, Runner)>,
-) -> Result<Vec<LatencyRow>> {
-    let mut rows = Vec::new();
-    for &batch in &measure.batch {
-        let input = input_of(test, batch);
-        let build = |twin_first| compile(batch, twin_first);
-        rows.push(clock::measure(id, build, batch, &views(&input), measure.latency_seconds, cell.seed)?);
-    }
-    Ok(rows)
 }
 
 /// Whether the node multiplies two activations, for which int16 codes have no kernel.

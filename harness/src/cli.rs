@@ -13,6 +13,7 @@ use crate::axes::Axes;
 use crate::backend::NATIVE;
 use crate::lab::options::{Calibrate, Merge, Observe};
 use crate::own::{ModelName, Own};
+use crate::regress::options::{self as regress, BaselineCommand};
 
 /// Measures what reduced precision costs and gains: calibration methods, accuracy, latency and memory.
 #[derive(Debug, Parser)]
@@ -77,6 +78,36 @@ pub enum Command {
     Observe(Observe),
     /// Combine statistics that were gathered of parts of the data
     Merge(Merge),
+    /// Compare two runs: what changed, whether by more than chance, and by how much
+    ///
+    /// Accuracy is paired sample by sample (exact McNemar test, or a permutation test), latency is the ratio to the fp32
+    /// twin over all rounds and processes (Welch's test), and p-values are corrected over all cells (Holm). What is the same
+    /// at every repetition (answers, calibrated ranges, operations, memory) is compared as it is.
+    #[command(after_help = "Examples:\n  \
+        calibench compare reports/runs/A reports/runs/B\n  \
+        calibench compare reports/baseline reports/runs/B --only accuracy,memory\n  \
+        calibench compare A B --format markdown > comparison.md")]
+    Compare(Box<regress::Compare>),
+    /// Keep runs to compare later ones with
+    #[command(subcommand)]
+    Baseline(BaselineCommand),
+    /// Measure what a baseline measured, and fail when anything became worse
+    ///
+    /// Without --run it measures: what the baseline did, or what the options of `sweep` name. Where latency is too noisy to
+    /// tell, it measures that again in more processes.
+    #[command(after_help = "Examples:\n  \
+        calibench check\n  \
+        calibench check --run reports/runs/B --max-accuracy-drop 1% --max-latency-increase 10%\n  \
+        calibench check --only accuracy,memory --junit check.xml --markdown check.md\n  \
+        calibench check --model resnet.onnx --data images.npz --dtype int8 --timing static --calibrator mse\n\n\
+        Exit status: 0 clean, 1 regression, 2 could not tell (too few samples, too noisy), 3 could not run (no baseline, a \
+        missing cell, wrong usage), 130 interrupted.")]
+    Check(Box<regress::Check>),
+    /// Show how accuracy, latency and memory of cells went over the entries of a baseline
+    #[command(after_help = "Examples:\n  \
+        calibench history --cell digits-cnn/int8/static/mse\n  \
+        calibench history --cell digits-cnn/int8 --figure latency --plots plots")]
+    History(Box<regress::History>),
     /// Print the built-in configuration, to copy and change
     Config,
     /// Print a completion script for a shell
@@ -93,6 +124,9 @@ pub enum Command {
         /// The cell's id
         #[arg(long)]
         id: String,
+        /// 0 measures everything, a later process latency only
+        #[arg(long, default_value_t = 0)]
+        process: u32,
     },
 }
 
@@ -132,12 +166,24 @@ pub struct Sweep {
     /// Seeds of training
     #[arg(long, value_delimiter = ',', value_name = "N", help_heading = "Axes")]
     pub seed: Vec<u64>,
+    /// Calibration sets: 0 is the plain one, others are drawn from it with replacement
+    #[arg(long, value_delimiter = ',', value_name = "N", help_heading = "Axes")]
+    pub draw: Vec<u32>,
     /// Batch sizes whose latency is measured
     #[arg(long, value_delimiter = ',', value_name = "N", help_heading = "Measuring")]
     pub batch: Vec<usize>,
     /// Seconds of timing per batch size and cell
     #[arg(long, value_name = "SECONDS", help_heading = "Measuring")]
     pub latency_seconds: Option<f64>,
+    /// Processes that measure the latency of each cell; comparisons want 3 or more
+    #[arg(long, value_name = "N", help_heading = "Measuring")]
+    pub repeats: Option<usize>,
+    /// Refuse to begin when a fixed workload swings by more than this on the machine; it warns above 10%
+    #[arg(long, value_name = "PERCENT", help_heading = "Measuring", value_parser = regress::percent)]
+    pub max_noise: Option<f64>,
+    /// Let the system move cells between CPUs while they are timed
+    #[arg(long, help_heading = "Measuring")]
+    pub no_pin: bool,
     /// Products that integer cells keep in floating point: names, with * for any characters, or op:OPERATOR
     #[arg(long, value_delimiter = ',', value_name = "PATTERN", help_heading = "Measuring")]
     pub keep_float: Vec<String>,
@@ -151,7 +197,7 @@ pub struct Sweep {
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub out: Option<PathBuf>,
     /// Go on with a run that was interrupted: finished cells are kept, its own configuration is used
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "model", "dtype", "timing", "calibrator", "granularity", "symmetry", "kernel", "backend", "threads", "seed", "batch", "latency_seconds", "calibration_samples", "keep_float", "dataset", "data", "dry_run"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "model", "dtype", "timing", "calibrator", "granularity", "symmetry", "kernel", "backend", "threads", "seed", "draw", "batch", "latency_seconds", "repeats", "no_pin", "max_noise", "calibration_samples", "keep_float", "dataset", "data", "dry_run"])]
     pub resume: Option<PathBuf>,
     /// Print the cells, what stays in floating point and what is left out, and measure nothing
     #[arg(long)]
@@ -232,6 +278,7 @@ impl Sweep {
             backend: named(&self.backend),
             threads: named(&self.threads),
             seed: named(&self.seed),
+            draw: named(&self.draw),
         }
     }
 }

@@ -1,12 +1,15 @@
-//! Latency of an executable against its fp32 twin, interleaved in one process.
+//! Latency of an executable against its fp32 twin, interleaved in one process, and several processes as one result.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use calibench_metrics::{paired_ratio, quantile};
-use calibench_store::LatencyRow;
+use calibench_compare::by_process;
+use calibench_metrics::{median, quantile, ratio_of_processes, steadiness};
+use calibench_store::{LatencyRow, RoundRow};
 
 use crate::backend::Runner;
+use crate::machine::counter;
+use crate::machine::reference::Reference;
 
 /// A block lasts at least this long, so that one timer tick or interrupt does not decide it.
 const BLOCK: Duration = Duration::from_micros(500);
@@ -21,27 +24,56 @@ const WARM_UP_AGAIN: Duration = Duration::from_millis(3);
 const MIN_BLOCKS: usize = 4;
 /// Most: more would not narrow the interval by anything that matters.
 const MAX_BLOCKS: usize = 50;
+/// The quantile of block times that stands for a round. NOTES.md says what others gave.
+const LOWER: f64 = 0.25;
+/// Calls whose instructions are counted.
+const COUNTED_CALLS: u32 = 10;
+
+/// What is timed: the cell, its place among repeats, and its inputs.
+#[derive(Debug, Clone, Copy)]
+pub struct Timed<'a> {
+    /// The cell's id.
+    pub cell: &'a str,
+    /// Which of the cell's timing processes this is, from 0.
+    pub process: u32,
+    /// Worker threads; instructions are counted for one only.
+    pub threads: usize,
+    /// Samples per call.
+    pub batch: usize,
+    /// The inputs of a call.
+    pub inputs: &'a [&'a [f32]],
+    /// Seconds of timing.
+    pub seconds: f64,
+    /// Of what is resampled.
+    pub seed: u64,
+}
+
+/// The latency of one process, with its rounds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Latency {
+    /// The summary.
+    pub row: LatencyRow,
+    /// Round by round.
+    pub rounds: Vec<RoundRow>,
+}
 
 /// Times a candidate and its twin on the same inputs.
 ///
 /// `compile` builds both, the twin first when its argument says so; that and a new build per round keep the
 /// place of their memory from deciding. Blocks follow the order A B B A, so that a slow drift of the machine's
-/// speed falls on both alike. A block is as many runs as fill half a millisecond. Per block pair the ratio of
-/// mean run times is taken; the reported ratio is the median over pairs, its interval a 95 % bootstrap over
-/// rounds. Quantiles are those of single runs, in microseconds per batch.
+/// speed falls on both alike. A block is as many runs as fill half a millisecond. A round's ratio is that of the lower
+/// quartiles of both's mean run times, because what else runs on the machine only ever adds time; see [`merge`] for the ratio
+/// over rounds and its interval. Quantiles are those of
+/// single runs, in microseconds per batch. Beside each round the fixed reference workload is timed.
 ///
 /// # Errors
 /// When either executable cannot be built or refuses the inputs.
-pub fn measure(
-    cell: &str,
-    compile: impl Fn(bool) -> Result<(Runner, Runner)>,
-    batch: usize,
-    inputs: &[&[f32]],
-    seconds: f64,
-    seed: u64,
-) -> Result<LatencyRow> {
+pub fn measure(timed: Timed<'_>, compile: impl Fn(bool) -> Result<(Runner, Runner)>) -> Result<Latency> {
+    let Timed { batch, inputs, .. } = timed;
     let mut samples: [Vec<f64>; 2] = Default::default();
     let mut rounds = Vec::with_capacity(ROUNDS);
+    let mut block_times = Vec::new();
+    let mut reference = Reference::default();
     // Kept, so that the next build finds other memory.
     let mut built = Vec::with_capacity(ROUNDS);
     for round in 0..ROUNDS {
@@ -50,7 +82,8 @@ pub fn measure(
         let per_run =
             warm_up(&mut candidate, batch, inputs, warm)?.max(warm_up(&mut twin, batch, inputs, warm)?);
         let runs = (BLOCK.as_secs_f64() / per_run).ceil().clamp(1.0, 10_000.0) as usize;
-        let budget = Duration::from_secs_f64(seconds / ROUNDS as f64);
+        let budget = Duration::from_secs_f64(timed.seconds / ROUNDS as f64);
+        let before = reference.microseconds();
         let start = Instant::now();
         let mut blocks: Vec<(f64, f64)> = Vec::new();
         while blocks.len() < MIN_BLOCKS || (start.elapsed() < budget && blocks.len() < MAX_BLOCKS) {
@@ -65,26 +98,90 @@ pub fn measure(
             }
             blocks.push((means[0], means[1]));
         }
-        rounds.push(blocks);
+        let lower = |pick: fn(&(f64, f64)) -> f64| {
+            let mut times: Vec<f64> = blocks.iter().map(pick).collect();
+            times.sort_by(f64::total_cmp);
+            quantile(&times, LOWER).unwrap_or(f64::NAN)
+        };
+        let (cell_time, twin_time) = (lower(|b| b.0), lower(|b| b.1));
+        rounds.push(RoundRow {
+            cell: timed.cell.to_owned(),
+            batch: batch as u32,
+            process: timed.process,
+            round: round as u32,
+            blocks: blocks.len() as u32,
+            ratio: cell_time / twin_time,
+            cell_us: cell_time * 1e6,
+            twin_us: twin_time * 1e6,
+            reference_us: before.min(reference.microseconds()),
+        });
+        block_times.extend(blocks.iter().map(|b| b.0));
         built.push((candidate, twin));
     }
-    let ratio = paired_ratio(&rounds, seed);
-    samples.iter_mut().for_each(|s| s.sort_by(f64::total_cmp));
-    let at = |who: usize, q: f64| quantile(&samples[who], q).map_or(f64::NAN, |s| s * 1e6);
-    let (ratio, low, high) = ratio.map_or((f64::NAN, f64::NAN, f64::NAN), |r| (r.ratio, r.low, r.high));
-    Ok(LatencyRow {
-        cell: cell.to_owned(),
+    let mut row = LatencyRow {
+        cell: timed.cell.to_owned(),
         batch: batch as u32,
         iterations: samples[0].len() as u32,
-        blocks: rounds.iter().map(Vec::len).sum::<usize>() as u32,
-        p50_us: at(0, 0.5),
-        p90_us: at(0, 0.9),
-        p99_us: at(0, 0.99),
-        twin_p50_us: at(1, 0.5),
-        ratio,
-        ratio_low: low,
-        ratio_high: high,
-    })
+        instructions: instructions(&timed, &mut built)?,
+        ..LatencyRow::default()
+    };
+    if let Some((Runner::Native(plan), _)) = built.last() {
+        let work = plan.work(batch);
+        (row.operations, row.traffic_bytes) = (Some(work.operations), Some(work.traffic_bytes));
+    }
+    if let Some(steady) = steadiness(&block_times, timed.seed) {
+        row.outlier_share = Some(steady.outlier_share);
+        row.drift = Some(steady.drift);
+        row.shifts = Some(steady.shifts);
+    }
+    samples.iter_mut().for_each(|s| s.sort_by(f64::total_cmp));
+    let at = |who: usize, q: f64| quantile(&samples[who], q).map_or(f64::NAN, |s| s * 1e6);
+    (row.p50_us, row.p90_us, row.p99_us) = (at(0, 0.5), at(0, 0.9), at(0, 0.99));
+    row.twin_p50_us = at(1, 0.5);
+    Ok(Latency { row: merge(&[row], &rounds), rounds })
+}
+
+/// Instructions of a call, of one thread.
+fn instructions(timed: &Timed<'_>, built: &mut [(Runner, Runner)]) -> Result<Option<f64>> {
+    match built.last_mut() {
+        Some((candidate, _)) if timed.threads == 1 => counter::instructions(COUNTED_CALLS, || {
+            std::hint::black_box(candidate.run(timed.batch, timed.inputs)?);
+            Ok(())
+        }),
+        _ => Ok(None),
+    }
+}
+
+/// The latency of one cell at one batch size over the processes that measured it.
+///
+/// The ratio and its interval are those of [`ratio_of_processes`] over all rounds. Quantiles and the figures of steadiness
+/// are medians over processes, iterations and change points are summed.
+#[must_use]
+pub fn merge(processes: &[LatencyRow], rounds: &[RoundRow]) -> LatencyRow {
+    let Some(first) = processes.first() else { return LatencyRow::default() };
+    let middle = |pick: fn(&LatencyRow) -> f64| {
+        median(&processes.iter().map(pick).collect::<Vec<_>>()).unwrap_or(f64::NAN)
+    };
+    let known =
+        |pick: fn(&LatencyRow) -> Option<f64>| median(&processes.iter().filter_map(pick).collect::<Vec<_>>());
+    let ratio = ratio_of_processes(&by_process(rounds, |r| r.ratio));
+    LatencyRow {
+        iterations: processes.iter().map(|r| r.iterations).sum(),
+        blocks: rounds.iter().map(|r| r.blocks).sum(),
+        processes: processes.len() as u32,
+        p50_us: middle(|r| r.p50_us),
+        p90_us: middle(|r| r.p90_us),
+        p99_us: middle(|r| r.p99_us),
+        twin_p50_us: middle(|r| r.twin_p50_us),
+        ratio: ratio.map_or(f64::NAN, |r| r.ratio),
+        ratio_low: ratio.map_or(f64::NAN, |r| r.low),
+        ratio_high: ratio.map_or(f64::NAN, |r| r.high),
+        instructions: known(|r| r.instructions),
+        outlier_share: known(|r| r.outlier_share),
+        drift: known(|r| r.drift),
+        shifts: processes.iter().map(|r| r.shifts).sum(),
+        ..first.clone()
+    }
 }
 
 /// Seconds of one run.

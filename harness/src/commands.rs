@@ -19,7 +19,7 @@ use crate::plan::{Plan, plan};
 use crate::sources::Sources;
 use crate::subject::Subject;
 use crate::sweep::{Target, sweep};
-use crate::{EXIT_OK, cell, console, lab, prepare, worker};
+use crate::{EXIT_OK, cell, console, lab, prepare, regress, worker};
 
 /// Runs a command and gives the exit status.
 ///
@@ -34,24 +34,43 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Calibrate(options) => return lab::calibrate(&options),
         Command::Observe(options) => lab::observe(&options)?,
         Command::Merge(options) => lab::merge(&options)?,
+        Command::Compare(options) => regress::compare_runs(&options)?,
+        Command::Baseline(command) => regress::baseline(&command)?,
+        Command::Check(options) => return Ok(regress::check(&options)),
+        Command::History(options) => regress::history(&options)?,
         Command::Config => console::result(DEFAULT),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "calibench", &mut script);
             console::result(&String::from_utf8_lossy(&script));
         }
-        Command::Cell { run, id } => {
+        Command::Cell { run, id, process } => {
             worker::end_with_parent();
-            one_cell(&run, &id)?;
+            one_cell(&run, &id, process)?;
         }
     }
     Ok(EXIT_OK)
 }
 
 fn run_sweep(options: &Sweep) -> Result<u8> {
+    let (config, sources) = configuration(options, None)?;
+    if options.dry_run {
+        console::result(&dry_run(&plan(&config, sources)?)?);
+        return Ok(EXIT_OK);
+    }
+    let (out, resume) = (options.out.clone(), options.resume.clone());
+    sweep(&config, sources, &Target { out, resume, ..Target::default() })
+}
+
+/// What the options of a sweep ask for: their configuration file, else `base`, else the embedded configuration, with the axes
+/// and measurements that they name.
+///
+/// # Errors
+/// When a file cannot be read, or the options contradict each other.
+pub(crate) fn configuration(options: &Sweep, base: Option<Config>) -> Result<(Config, Sources)> {
     let mut config = match &options.config {
         Some(path) => Config::load(path)?,
-        None => Config::embedded(),
+        None => base.unwrap_or_else(Config::embedded),
     }
     .with_axes(&options.axes());
     if !options.batch.is_empty() {
@@ -60,6 +79,15 @@ fn run_sweep(options: &Sweep) -> Result<u8> {
     if let Some(seconds) = options.latency_seconds {
         config.measure.latency_seconds = seconds;
     }
+    if let Some(repeats) = options.repeats {
+        config.measure.repeats = repeats;
+    }
+    if options.no_pin {
+        config.measure.pin = false;
+    }
+    if options.max_noise.is_some() {
+        config.measure.max_noise = options.max_noise;
+    }
     if let Some(samples) = options.calibration_samples {
         config.measure.calibration_samples = samples;
     }
@@ -67,17 +95,11 @@ fn run_sweep(options: &Sweep) -> Result<u8> {
     let dataset_dir = options.dataset.as_ref().map(std::path::absolute).transpose();
     let dataset_dir = dataset_dir.context("--dataset names no folder")?;
     let keep_float = options.keep_float.clone();
-    let sources = Sources { dataset_dir, keep_float, ..options.own.sources()? };
-    if options.dry_run {
-        console::result(&dry_run(&plan(&config, sources)?)?);
-        return Ok(EXIT_OK);
-    }
-    let target = Target { out: options.out.clone(), resume: options.resume.clone() };
-    sweep(&config, sources, &target)
+    Ok((config, Sources { dataset_dir, keep_float, ..options.own.sources()? }))
 }
 
 /// The plan in words.
-fn dry_run(plan: &Plan) -> Result<String> {
+pub(crate) fn dry_run(plan: &Plan) -> Result<String> {
     let mut text = format!("{} cells:\n", plan.cells.len());
     for cell in &plan.cells {
         text.push_str(&format!("  {}\n", cell.id()));
@@ -115,13 +137,16 @@ fn dry_run(plan: &Plan) -> Result<String> {
     Ok(text)
 }
 
-fn one_cell(run: &Path, id: &str) -> Result<()> {
+fn one_cell(run: &Path, id: &str, process: u32) -> Result<()> {
     let folder = RunFolder::open(run)?;
     let plan = Plan::read(&folder)?;
     let Some(planned) = plan.cells.iter().find(|c| c.id() == id) else {
         bail!("{} plans no cell `{id}`", run.display());
     };
-    folder.write_cell(&cell::run(planned, &plan, &folder)?)?;
+    match process {
+        0 => folder.write_cell(&cell::run(planned, &plan, &folder)?)?,
+        _ => folder.write_repeat(&cell::repeat(planned, &plan, &folder, process)?, process)?,
+    }
     Ok(())
 }
 
@@ -158,7 +183,7 @@ fn histograms(folder: &RunFolder, tables: &Tables) -> Result<Vec<SiteHistogram>>
     let fixed = || tables.rows.iter().filter(|r| r.timing == Timing::Static.id());
     let models: std::collections::BTreeSet<_> = fixed().map(|r| (r.model.clone(), r.seed)).collect();
     for (model, seed) in models {
-        let path = prepare::calibration_file(&folder.stats_dir(), &model, seed);
+        let path = prepare::calibration_file(&folder.stats_dir(), &model, seed, 0);
         let Ok(bytes) = std::fs::read(&path) else { continue };
         let calibration: prepare::Calibration = serde_json::from_slice(&bytes)
             .with_context(|| format!("{} is damaged; delete it and resume the run", path.display()))?;

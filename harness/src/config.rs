@@ -14,6 +14,9 @@ pub const DEFAULT: &str = include_str!("../default.toml");
 /// Largest number of samples run at a time: activations of a whole batch are held at once.
 const MAX_BATCH: usize = 65_536;
 
+/// Most processes a cell: a typing error should not take a week.
+const MAX_REPEATS: usize = 1_000;
+
 /// How each cell is measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +25,16 @@ pub struct Measure {
     pub batch: Vec<usize>,
     /// Seconds of interleaved timing per batch size.
     pub latency_seconds: f64,
+    /// Processes that measure the latency of each cell, spread over the sweep: 3 or more show how much they differ.
+    #[serde(default = "one")]
+    pub repeats: usize,
+    /// Whether a cell's process stays on as many CPUs as it has threads, the idlest ones.
+    #[serde(default)]
+    pub pin: bool,
+    /// The largest swing of a fixed workload before the first cell, (p90 − p10) / median, with which a sweep begins; without
+    /// a limit it warns above 0.10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_noise: Option<f64>,
     /// Samples of the calibration split that observers see.
     pub calibration_samples: usize,
     /// Samples per calibration batch.
@@ -30,6 +43,11 @@ pub struct Measure {
     pub evaluation_batch: usize,
     /// Seconds after which a cell is ended as failed.
     pub cell_timeout_seconds: u64,
+}
+
+/// Repeats of plans that were made before there were any.
+fn one() -> usize {
+    1
 }
 
 /// A whole configuration.
@@ -123,6 +141,9 @@ impl Config {
             if !sizes.contains(&value) {
                 bail!("measure.{key} must be from 1 to {MAX_BATCH}, got {value}");
             }
+        }
+        if !(1..=MAX_REPEATS).contains(&m.repeats) {
+            bail!("measure.repeats must be from 1 to {MAX_REPEATS}, got {}", m.repeats);
         }
         if m.cell_timeout_seconds == 0 {
             bail!("measure.cell_timeout_seconds must be positive");

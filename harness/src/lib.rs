@@ -13,10 +13,12 @@ pub mod config;
 pub mod console;
 pub mod interrupt;
 pub mod lab;
-pub mod memory;
+pub mod machine;
 pub mod own;
 pub mod plan;
 pub mod prepare;
+pub mod provenance;
+pub mod regress;
 pub mod sites;
 pub mod sources;
 pub mod subject;
@@ -29,5 +31,7 @@ pub const EXIT_OK: u8 = 0;
 pub const EXIT_ERROR: u8 = 1;
 /// Exit status: the sweep ended, but some of its cells failed.
 pub const EXIT_CELLS_FAILED: u8 = 3;
+/// Exit status of `check`: no comparison came about.
+pub const EXIT_COULD_NOT_RUN: u8 = 3;
 /// Exit status: interrupted; what was measured is kept.
 pub const EXIT_INTERRUPTED: u8 = 130;

@@ -53,6 +53,13 @@ impl Plan {
         set.into_iter().collect()
     }
 
+    /// The calibration sets that static cells of a model use, in order.
+    #[must_use]
+    pub fn draws(&self, model: &str, seed: u64) -> BTreeSet<u32> {
+        let fixed = self.cells.iter().filter(|c| c.timing == Timing::Static);
+        fixed.filter(|c| c.model == model && c.seed == seed).map(|c| c.draw).collect()
+    }
+
     /// The calibrators that static cells use.
     #[must_use]
     pub fn calibrators(&self) -> BTreeSet<String> {
@@ -145,6 +152,7 @@ fn product(axes: &Axes, sources: &mut Sources) -> Result<Vec<Cell>> {
     executors.sort_by_key(|(_, backend)| backend.is_some());
     let threads = axes.threads.clone().unwrap_or_else(|| vec![1]);
     let seeds = axes.seed.clone().unwrap_or_else(|| vec![0]);
+    let draws = axes.draw.clone().unwrap_or_else(|| vec![0]);
 
     let mut cells = Vec::new();
     for model in &models {
@@ -156,7 +164,7 @@ fn product(axes: &Axes, sources: &mut Sources) -> Result<Vec<Cell>> {
                             for &symmetry in &symmetries {
                                 for (kernel, backend) in &executors {
                                     for &threads in &threads {
-                                        cells.push(Cell {
+                                        cells.extend(draws.iter().map(|&draw| Cell {
                                             model: model.clone(),
                                             dtype,
                                             timing,
@@ -167,7 +175,8 @@ fn product(axes: &Axes, sources: &mut Sources) -> Result<Vec<Cell>> {
                                             backend: backend.clone(),
                                             threads,
                                             seed,
-                                        });
+                                            draw,
+                                        }));
                                     }
                                 }
                             }
@@ -196,6 +205,10 @@ fn meaning(mut cell: Cell, sources: &Sources) -> Result<Cell, (String, String)> 
     let what = format!("{} with timing {}", cell.dtype, cell.timing);
     if let (Some(backend), Some(reason)) = (&cell.backend, backend::unsupported(cell.dtype, cell.timing)) {
         return Err((format!("{what} on {backend}"), reason.to_owned()));
+    }
+    if cell.timing != Timing::Static {
+        // Nothing of it is calibrated: all draws are one cell.
+        cell.draw = 0;
     }
     match (cell.dtype.is_integer(), cell.timing) {
         (false, Timing::None) => {

@@ -12,6 +12,8 @@ use calibench_models::{Cache, Progress, QatConfig, QatResult, qat};
 use calibench_quant::{Granularity, Stats, Symmetry};
 use calibench_store::DatasetInfo;
 use calibench_tasks::{Dataset, Samples};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::axes::Cell;
@@ -149,10 +151,23 @@ pub fn calibrate(
     })
 }
 
+/// The samples of a draw: draw 0 is all of them as they are, every other as many, drawn with replacement. How far results
+/// of several draws lie apart is how much they depend on the choice of calibration data (the bootstrap).
+#[must_use]
+pub fn drawn(calibration: &Samples, draw: u32) -> Samples {
+    if draw == 0 {
+        return calibration.clone();
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(u64::from(draw));
+    let n = calibration.len();
+    calibration.select(&(0..n).map(|_| rng.random_range(0..n)).collect::<Vec<_>>())
+}
+
 /// The file of a model's calibration, below the run's `stats/`.
 #[must_use]
-pub fn calibration_file(stats: &Path, model: &str, seed: u64) -> PathBuf {
-    stats.join(format!("{model}-s{seed}.json"))
+pub fn calibration_file(stats: &Path, model: &str, seed: u64, draw: u32) -> PathBuf {
+    let draw = if draw == 0 { String::new() } else { format!("-d{draw}") };
+    stats.join(format!("{model}-s{seed}{draw}.json"))
 }
 
 /// Reads what an earlier pass over the same graph left; `None` when there is none that fits.

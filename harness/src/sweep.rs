@@ -14,13 +14,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::axes::Cell;
 use crate::config::Config;
+use crate::machine::reference;
 use crate::plan::{Plan, plan};
+use crate::provenance::{commit, packages};
 use crate::sources::Sources;
 use crate::subject::Subject;
 use crate::worker::{self, Ending};
 use crate::{
-    EXIT_CELLS_FAILED, EXIT_INTERRUPTED, EXIT_OK, backend, cell, commands, console, interrupt, prepare,
+    EXIT_CELLS_FAILED, EXIT_INTERRUPTED, EXIT_OK, backend, cell, clock, commands, console, interrupt, prepare,
 };
+
+/// A swing of the fixed workload from which a warning is due.
+const NOISY: f64 = 0.10;
 
 /// Where a sweep writes and what it goes on from.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +34,10 @@ pub struct Target {
     pub out: Option<PathBuf>,
     /// A run folder to go on with.
     pub resume: Option<PathBuf>,
+    /// Whether the table of results is not printed.
+    pub quiet: bool,
+    /// Processes that measure each cell, where the plan of the run to go on with says another number.
+    pub repeats: Option<usize>,
 }
 
 /// Runs a sweep and gives the exit status.
@@ -36,16 +45,53 @@ pub struct Target {
 /// # Errors
 /// Whatever stops the whole sweep; a single cell's failure becomes a row.
 pub fn sweep(config: &Config, sources: Sources, target: &Target) -> Result<u8> {
-    let (folder, plan, mut manifest) = match &target.resume {
+    Ok(measure(config, sources, target)?.1)
+}
+
+/// The same, with the folder of the run.
+///
+/// # Errors
+/// As [`sweep`].
+pub fn measure(config: &Config, sources: Sources, target: &Target) -> Result<(RunFolder, u8)> {
+    let (folder, mut plan, mut manifest) = match &target.resume {
         Some(dir) => resume(dir)?,
         None => start(config, sources, target.out.as_deref())?,
     };
+    if let Some(repeats) = target.repeats {
+        plan.measure.repeats = repeats;
+        plan.write(&folder)?;
+    }
     interrupt::listen()?;
     let prepared = prepare_models(&folder, &plan, &mut manifest)?;
     if prepared.is_continue() {
+        watch_noise(&folder, &plan, &mut manifest)?;
         run_cells(&folder, &plan)?;
     }
-    finish(&folder, &plan, manifest)
+    let status = finish(&folder, &plan, manifest, target.quiet)?;
+    Ok((folder, status))
+}
+
+/// Looks how steady the machine is before anything is timed on it, notes it, and warns; refuses where the plan sets a limit.
+fn watch_noise(folder: &RunFolder, plan: &Plan, manifest: &mut Manifest) -> Result<()> {
+    let Some(noise) = reference::noise() else { return Ok(()) };
+    manifest.noise = Some(noise);
+    folder.write_manifest(manifest)?;
+    let swings = format!("a fixed workload swings by {:.0} % on this machine", 100.0 * noise);
+    match plan.measure.max_noise {
+        Some(limit) if noise > limit => bail!(
+            "{swings}, and measure.max_noise allows {:.0} %; stop what else is running and go on with: calibench sweep \
+             --resume {}",
+            100.0 * limit,
+            folder.root().display()
+        ),
+        None if noise > NOISY => {
+            console::note(&format!(
+                "warning: {swings}; stop what else is running, or expect wide latency intervals"
+            ));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes a new run folder with its plan and manifest.
@@ -140,17 +186,19 @@ fn prepare_models(folder: &RunFolder, plan: &Plan, manifest: &mut Manifest) -> R
         }
         let key = format!("{model}/{seed}");
         record(manifest, &key, seed, &subject)?;
-        if !calibrators.is_empty() {
-            let path = prepare::calibration_file(&folder.stats_dir(), &model, seed);
+        for draw in plan.draws(&model, seed) {
+            let path = prepare::calibration_file(&folder.stats_dir(), &model, seed, draw);
             let calibration = match prepare::read_calibration(&path, &subject.graph) {
                 Some(calibration) => calibration,
                 None => {
-                    let (batch, samples) = (plan.measure.calibration_batch, &subject.calibration);
-                    let fresh = prepare::calibrate(&subject.graph, samples, batch, &calibrators)?;
+                    let samples = prepare::drawn(&subject.calibration, draw);
+                    let batch = plan.measure.calibration_batch;
+                    let fresh = prepare::calibrate(&subject.graph, &samples, batch, &calibrators)?;
                     write_atomic(&path, &serde_json::to_vec(&fresh)?)?;
                     fresh
                 }
             };
+            let key = if draw == 0 { key.clone() } else { format!("{key}/d{draw}") };
             manifest.calibration_passes.insert(key, calibration.passes);
         }
         let Some(dataset) = &subject.built_in else { continue };
@@ -221,24 +269,26 @@ fn record(manifest: &mut Manifest, key: &str, seed: u64, subject: &Subject) -> R
     Ok(())
 }
 
-/// Runs every cell that has no record yet, each in its own process.
+/// Runs every cell that has no record yet, each in its own process; then, as often as the plan says, the latency of each
+/// once more. Repeats of a cell lie a pass of the sweep apart, so that what slows the machine for a while slows one of them.
 fn run_cells(folder: &RunFolder, plan: &Plan) -> Result<()> {
-    let bar = bar(plan.cells.len() as u64, "{bar:30} {pos}/{len} cells, {eta} left  {wide_msg}");
+    let repeats = plan.measure.repeats;
+    let bar = bar((plan.cells.len() * repeats) as u64, "{bar:30} {pos}/{len} cells, {eta} left  {wide_msg}");
     let timeout = Duration::from_secs(plan.measure.cell_timeout_seconds);
     let ids: Vec<String> = plan.cells.iter().map(Cell::id).collect();
     let (done, warnings) = folder.read_cells(&ids);
     warnings.iter().for_each(|w| console::note(&format!("warning: {w}")));
-    let done: BTreeMap<String, CellRecord> = done.into_iter().map(|r| (r.row.cell.clone(), r)).collect();
+    let done: BTreeSet<String> = done.into_iter().map(|r| r.row.cell).collect();
     let absent = absent_backends(plan);
     for (planned, id) in plan.cells.iter().zip(&ids) {
         let absence = planned.backend.as_ref().and_then(|b| absent.get(b));
-        if let (Some(reason), false) = (absence, done.contains_key(id)) {
+        if let (Some(reason), false) = (absence, done.contains(id)) {
             folder.write_cell(&unmeasured(folder, planned, plan, "skipped", reason.clone())?)?;
-        } else if !done.contains_key(id) {
+        } else if !done.contains(id) {
             bar.set_message(id.clone());
-            match worker::run(folder.root(), id, timeout)? {
+            match worker::run(folder.root(), id, 0, timeout)? {
                 Ending::Done => {}
-                Ending::Interrupted => break,
+                Ending::Interrupted => return Ok(()),
                 Ending::Failed(reason) => {
                     bar.suspend(|| console::note(&format!("failed: {id}: {reason}")));
                     folder.write_cell(&unmeasured(folder, planned, plan, "failed", reason)?)?;
@@ -247,8 +297,47 @@ fn run_cells(folder: &RunFolder, plan: &Plan) -> Result<()> {
         }
         bar.inc(1);
     }
+    for process in 1..repeats as u32 {
+        for id in &ids {
+            let measured = folder.read_cell(id)?.is_some_and(|r| r.row.status == "ok");
+            if measured && folder.read_repeat(id, process).is_none() {
+                bar.set_message(format!("{id}, once more"));
+                match worker::run(folder.root(), id, process, timeout)? {
+                    Ending::Done => {}
+                    Ending::Interrupted => return Ok(()),
+                    Ending::Failed(reason) => {
+                        let what =
+                            format!("warning: {id} was not timed once more (process {process}): {reason}");
+                        bar.suspend(|| console::note(&what));
+                    }
+                }
+            }
+            bar.inc(1);
+        }
+    }
     bar.finish_and_clear();
     Ok(())
+}
+
+/// Joins the repeats of a cell's latency to its record.
+fn with_repeats(folder: &RunFolder, mut record: CellRecord, repeats: usize) -> CellRecord {
+    let more: Vec<CellRecord> =
+        (1..repeats as u32).filter_map(|process| folder.read_repeat(&record.row.cell, process)).collect();
+    for row in &mut record.latency {
+        let of_batch = |r: &&calibench_store::LatencyRow| r.batch == row.batch;
+        let mut processes = vec![row.clone()];
+        processes.extend(more.iter().flat_map(|r| &r.latency).filter(of_batch).cloned());
+        let rounds: Vec<_> = (record.rounds.iter())
+            .chain(more.iter().flat_map(|r| &r.rounds))
+            .filter(|r| r.batch == row.batch)
+            .cloned()
+            .collect();
+        if processes.len() > 1 {
+            *row = clock::merge(&processes, &rounds);
+        }
+    }
+    record.rounds.extend(more.into_iter().flat_map(|r| r.rounds));
+    record
 }
 
 /// The backends of the plan that are not installed here, with the reason, which is also said.
@@ -287,13 +376,15 @@ fn unmeasured(
     let mut row = cell::keys(planned, &plan.sources.dataset_of(&planned.model)?, &metric);
     row.status = status.to_owned();
     row.failure = Some(reason);
-    Ok(CellRecord { row, latency: Vec::new(), outcomes: Vec::new(), sites: Vec::new() })
+    Ok(CellRecord { row, ..CellRecord::default() })
 }
 
 /// Gathers the records into tables, writes the report and says what came out.
-fn finish(folder: &RunFolder, plan: &Plan, mut manifest: Manifest) -> Result<u8> {
+fn finish(folder: &RunFolder, plan: &Plan, mut manifest: Manifest, quiet: bool) -> Result<u8> {
     let ids: Vec<String> = plan.cells.iter().map(Cell::id).collect();
     let (records, _) = folder.read_cells(&ids);
+    let records: Vec<CellRecord> =
+        records.into_iter().map(|record| with_repeats(folder, record, plan.measure.repeats)).collect();
     manifest.interrupted = interrupt::interrupted();
     manifest.finished_utc = (records.len() == ids.len()).then(|| rfc3339(SystemTime::now()));
     folder.write_manifest(&manifest)?;
@@ -309,12 +400,19 @@ fn finish(folder: &RunFolder, plan: &Plan, mut manifest: Manifest) -> Result<u8>
     folder.assemble(&records)?;
     let tables = folder.load_tables()?;
     commands::write_report(folder, &manifest, &tables)?;
-    console::result(&terminal_summary(&manifest, &tables, console::width()));
+    if !quiet {
+        console::result(&terminal_summary(&manifest, &tables, console::width()));
+    }
     let count = |status: &str| tables.rows.iter().filter(|r| r.status == status).count();
     let (failed, skipped) = (count("failed"), count("skipped"));
     let also = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
-    console::result(&format!("\n{} of {} cells measured, {failed} failed{also}", count("ok"), ids.len()));
-    console::result(&format!("report: {path}/report.html"));
+    let counted = format!("{} of {} cells measured, {failed} failed{also}", count("ok"), ids.len());
+    let report = format!("report: {path}/report.html");
+    if quiet {
+        console::note(&format!("{counted}; {report}"));
+    } else {
+        console::result(&format!("\n{counted}\n{report}"));
+    }
     if manifest.interrupted {
         console::note(&format!("interrupted; {go_on}"));
         return Ok(EXIT_INTERRUPTED);
@@ -329,31 +427,4 @@ fn bar(len: u64, template: &str) -> ProgressBar {
         ProgressStyle::with_template(template).expect("templates are literals, tested by every sweep"),
     );
     bar
-}
-
-/// The commit of the checkout that this binary was built from, shortened, `-dirty` when files differ from it;
-/// `None` where that checkout is no longer there.
-fn commit() -> Option<String> {
-    let git = |args: &[&str]| {
-        let mut command = std::process::Command::new("git");
-        let output = command.arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(args).output();
-        let output = output.ok().filter(|o| o.status.success())?;
-        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let commit = git(&["rev-parse", "--short=7", "HEAD"]).filter(|c| !c.is_empty())?;
-    let dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|s| !s.is_empty());
-    Some(if dirty { format!("{commit}-dirty") } else { commit })
-}
-
-/// Versions of the packages whose results or formats a run depends on.
-fn packages() -> BTreeMap<String, String> {
-    const NAMED: &[&str] = &["candle-core", "gemm", "half", "plotters", "polars", "rayon"];
-    let lock: toml::Table = toml::from_str(include_str!("../../Cargo.lock")).unwrap_or_default();
-    let packages = lock.get("package").and_then(|p| p.as_array()).cloned().unwrap_or_default();
-    let field = |p: &toml::Value, key: &str| p.get(key).and_then(|v| v.as_str()).map(str::to_owned);
-    packages
-        .iter()
-        .filter_map(|p| Some((field(p, "name")?, field(p, "version")?)))
-        .filter(|(name, _)| NAMED.contains(&name.as_str()))
-        .collect()
 }

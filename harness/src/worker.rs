@@ -28,14 +28,14 @@ const GRACE: Duration = Duration::from_millis(200);
 /// Longest reason kept in a row, in characters.
 const REASON_CHARS: usize = 600;
 
-/// Runs `calibench cell` for one cell of a run folder and waits for it.
+/// Runs `calibench cell` for one cell of a run folder, as its timing process number `process`, and waits for it.
 ///
 /// The child holds one end of a pipe as its standard input: when this process dies, however it dies, the
 /// pipe closes and the child ends too (see [`end_with_parent`]).
 ///
 /// # Errors
 /// When the process cannot be started.
-pub fn run(run: &Path, cell: &str, timeout: Duration) -> Result<Ending> {
+pub fn run(run: &Path, cell: &str, process: u32, timeout: Duration) -> Result<Ending> {
     let binary = std::env::current_exe().context("cannot find the calibench binary")?;
     let mut child = Command::new(&binary)
         .arg("cell")
@@ -43,6 +43,8 @@ pub fn run(run: &Path, cell: &str, timeout: Duration) -> Result<Ending> {
         .arg(run)
         .arg("--id")
         .arg(cell)
+        .arg("--process")
+        .arg(process.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

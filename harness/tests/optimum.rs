@@ -25,8 +25,9 @@ fn sites(model: &str) -> BTreeMap<String, Vec<f32>> {
 }
 
 /// How much the true error of the histogram's optimum may exceed that of another threshold by the luck of where
-/// values fall within their bins.
-const LUCK: f64 = 2e-3;
+/// values fall within their bins: 0.03 % with the weights of one type of CPU, 0.35 % with those of another (training
+/// rounds differently there).
+const LUCK: f64 = 5e-3;
 
 #[test]
 fn no_methods_thresholds_have_a_smaller_true_error_than_those_of_mse_on_any_site() {

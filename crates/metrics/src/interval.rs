@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::latency::quantile;
+use crate::quantile::quantile;
 
 /// The two-sided 95 % point of the standard normal distribution.
 pub const Z95: f64 = 1.959_964;

@@ -27,6 +27,27 @@ pub struct MetricSpec {
     pub summary: &'static str,
 }
 
+impl MetricSpec {
+    /// How much worse `score` is than `reference`, whichever direction is better: 0.01 is one percentage point of a share,
+    /// and one percent of the reference for every other metric. Below zero it is better.
+    ///
+    /// `None` where neither direction is better, and where a relative drop has no meaning, because the reference is zero and
+    /// the score is not.
+    #[must_use]
+    pub fn drop(&self, reference: f64, score: f64) -> Option<f64> {
+        let worse = match self.direction {
+            Direction::Higher => reference - score,
+            Direction::Lower => score - reference,
+            Direction::Neither => return None,
+        };
+        let drop = match reference.abs() {
+            _ if self.unit == "share" || worse == 0.0 => worse,
+            scale => worse / scale,
+        };
+        drop.is_finite().then_some(drop)
+    }
+}
+
 const fn spec(
     id: &'static str,
     name: &'static str,
@@ -82,6 +103,20 @@ pub const ALL: &[MetricSpec] = &[
         Lower,
         "Peak resident memory of the process, as the kernel reports it.",
     ),
+    spec(
+        "heap_bytes",
+        "heap",
+        "bytes",
+        Lower,
+        "Heap that the executable holds after its first run, as the allocator counts it.",
+    ),
+    spec(
+        "heap_left_bytes",
+        "heap left",
+        "bytes",
+        Lower,
+        "Heap still held after the executable was dropped, which is a leak.",
+    ),
     spec("calibration_samples", "calibration samples", "count", Neither, "Samples seen by the observers."),
     spec("calibration_seconds", "calibration", "s", Lower, "Time of the calibration pass over the samples."),
     spec("solve_seconds", "solve", "s", Lower, "Time to turn statistics into scales and zero points."),
@@ -99,9 +134,22 @@ pub const ALL: &[MetricSpec] = &[
     spec("p90_us", "p90", "µs", Lower, "90th percentile of the time of one call."),
     spec("p99_us", "p99", "µs", Lower, "99th percentile of the time of one call."),
     spec("twin_p50_us", "twin p50", "µs", Neither, "Median time of one call of the fp32 twin, interleaved."),
-    spec("ratio", "latency ratio", "1", Lower, "Median over blocks of cell / fp32 twin; below 1 is faster."),
-    spec("ratio_low", "ratio low", "1", Lower, "Lower end of the ratio's 95 % bootstrap interval."),
-    spec("ratio_high", "ratio high", "1", Lower, "Upper end of the ratio's 95 % bootstrap interval."),
+    spec("ratio", "latency ratio", "1", Lower, "Mean over rounds of cell / fp32 twin; below 1 is faster."),
+    spec("ratio_low", "ratio low", "1", Lower, "Lower end of the ratio's 95 % interval."),
+    spec("ratio_high", "ratio high", "1", Lower, "Upper end of the ratio's 95 % interval."),
+    spec("processes", "processes", "count", Neither, "Processes that took part in timing a cell."),
+    spec("operations", "operations", "count", Lower, "Multiply-adds of a call, by the plan."),
+    spec(
+        "traffic_bytes",
+        "memory traffic",
+        "bytes",
+        Lower,
+        "Bytes that the plan's steps read and write in a call.",
+    ),
+    spec("instructions", "instructions", "count", Lower, "Instructions that a call retires in user mode."),
+    spec("outlier_share", "outliers", "share", Neither, "Share of a cell's blocks far outside the others."),
+    spec("drift", "drift", "1", Neither, "Relative drift of a cell's block times from first to last."),
+    spec("shifts", "shifts", "count", Neither, "Change points among a cell's block times."),
     spec(
         "clipped_share",
         "clipped",
@@ -177,6 +225,16 @@ mod tests {
             assert_eq!(find(metric.id), Some(metric));
         }
         assert_eq!(find("top_1"), None);
+    }
+
+    #[test]
+    fn a_drop_is_in_points_of_a_share_and_else_relative() {
+        let drop = |id, reference, score| find(id).and_then(|m| m.drop(reference, score));
+        assert_eq!(drop("top1", 0.75, 0.5), Some(0.25));
+        assert_eq!(drop("spearman", 0.8, 0.6), Some((0.8 - 0.6) / 0.8));
+        assert_eq!(drop("mse", 2.0, 3.0), Some(0.5));
+        assert_eq!((drop("mse", 0.0, 0.0), drop("mse", 0.0, 1.0)), (Some(0.0), None));
+        assert_eq!((drop("batch", 1.0, 2.0), drop("top1", f64::NAN, 0.5)), (None, None));
     }
 
     #[test]

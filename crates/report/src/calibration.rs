@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use crate::plots::{Methods, histogram};
+use crate::table::natural_width;
 use crate::terminal::STYLE;
 use crate::{ReportError, SiteHistogram};
 
@@ -11,13 +12,8 @@ use crate::{ReportError, SiteHistogram};
 /// left out, the last first, but never the first six.
 #[must_use]
 pub fn text_table(headings: &[&str], rows: &[Vec<String>], text_columns: usize, width: u16) -> String {
-    let natural = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([headings[column].chars().count()]).max().unwrap_or(0) + 2
-    };
-    let fits = |columns: usize| (0..columns).map(natural).sum::<usize>() <= usize::from(width);
     let mut columns = headings.len();
-    while columns > 6 && !fits(columns) {
+    while columns > 6 && natural_width(&headings[..columns], rows) > usize::from(width) {
         columns -= 1;
     }
     let mut table = Table::new();

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::aggregates;
 use crate::html_tables;
 use crate::markdown::percent_of_fp32;
 use crate::recommend::{Choice, DEFAULT_MAX_DROP, Recommendation};
@@ -40,6 +41,7 @@ pub(crate) fn page(report: &Report<'_>) -> String {
         figure(&mut out, plot);
         out.push_str("</section>\n");
     }
+    out.push_str(&aggregates::html_section(&report.views));
     html_tables::cells(&mut out, report);
     html_tables::excluded(&mut out, report);
     html_tables::run(&mut out, report);

@@ -2,23 +2,33 @@
 //!
 //! [`write_report`] turns the tables of a run into `plots/*.svg`, `summary.md` and `report.html`;
 //! [`terminal_summary`] is what the terminal shows at the end of a sweep; [`recommend()`] chooses a
-//! configuration and says why. Output depends on its input only: the same tables give the same bytes.
+//! configuration and says why. [`comparison_text`] and its siblings show two runs compared, [`history_plot`] and its
+//! siblings one measurement over commits. Output depends on its input only: the same tables give the same bytes.
 
+mod aggregates;
 mod calibration;
 mod chart;
+mod comparison;
+mod history;
 mod html;
 mod html_tables;
 mod markdown;
+mod measure;
+mod names;
 mod pareto;
 mod plots;
 mod recommend;
 mod score;
 mod select;
+mod table;
 mod terminal;
 mod text;
 mod write;
 
 pub use calibration::{calibration_plot, significant, text_table};
+pub use comparison::{comparison_annotations, comparison_junit, comparison_markdown, comparison_text};
+pub use history::{History, HistoryChange, HistoryPoint, history_markdown, history_plot, history_table};
+pub use names::cell_names;
 pub use recommend::{Choice, DEFAULT_MAX_DROP, Recommendation, recommend};
 pub use terminal::terminal_summary;
 pub use write::{ReportError, ReportPaths, write_report};

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use calibench_store::{LatencyRow, Row};
 
+use crate::aggregates;
 use crate::recommend::DEFAULT_MAX_DROP;
 use crate::score::{Metric, allowed};
 use crate::select::{ModelView, reason};
@@ -40,6 +41,7 @@ pub(crate) fn summary(report: &Report<'_>) -> String {
     for view in &report.views {
         model(&mut out, report, view);
     }
+    out.push_str(&aggregates::markdown_section(&report.views));
     memory(&mut out, report);
     failed(&mut out, report);
     excluded(&mut out, report);
@@ -170,6 +172,8 @@ pub(crate) fn facts(report: &Report<'_>) -> Vec<(String, String)> {
         ("Logical cores", cores),
         ("Memory", memory),
         ("CPU features", machine.cpu_features.join(" ")),
+        ("Frequency governor", machine.governor.clone()),
+        ("Noise before the first cell", m.noise.map_or(String::new(), text::percent)),
         ("Kernels", m.isa.clone()),
         ("Seeds", seeds.join(", ")),
         ("Compiler", m.rustc.clone().unwrap_or_default()),

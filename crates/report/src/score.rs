@@ -64,6 +64,14 @@ impl Metric {
         }
     }
 
+    /// The unit as it follows a number: ` %`, or nothing.
+    pub(crate) fn unit_after(self) -> String {
+        match self.unit() {
+            "" => String::new(),
+            unit => format!(" {unit}"),
+        }
+    }
+
     /// The title of an axis of these scores: `top-1 (%)`.
     pub(crate) fn axis_title(self) -> String {
         match self.unit() {
@@ -132,18 +140,7 @@ impl Metric {
     /// How much worse `score` is than `reference`; see [`Metric`]. `None` where a relative drop has no meaning,
     /// because fp32 scores zero and the cell does not, and where it is not known which score is better.
     pub(crate) fn drop(self, reference: f64, score: f64) -> Option<f64> {
-        let sign = match self.0.direction {
-            Direction::Higher => 1.0,
-            Direction::Lower => -1.0,
-            Direction::Neither => return None,
-        };
-        let worse = sign * (reference - score);
-        let relative = match reference.abs() {
-            _ if self.is_share() => worse,
-            _ if worse == 0.0 => 0.0,
-            scale => worse / scale,
-        };
-        finite(Some(relative * 100.0))
+        Some(self.0.drop(reference, score)? * 100.0)
     }
 
     /// The unit of a drop in sentences, `points` or `%`.

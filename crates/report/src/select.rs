@@ -119,9 +119,10 @@ fn is_usable(latency: &LatencyRow) -> bool {
     [latency.ratio, latency.ratio_low, latency.ratio_high].iter().all(|v| v.is_finite() && *v > 0.0)
 }
 
-/// Names cells by their configuration plus those of seed, threads and ISA that vary in the run.
+/// Names cells by their configuration plus those of seed, draw, threads and ISA that vary in the run.
 pub(crate) struct CellNames {
     seed: bool,
+    draw: bool,
     threads: bool,
     isa: bool,
 }
@@ -130,6 +131,7 @@ impl CellNames {
     pub(crate) fn new(rows: &[Row]) -> Self {
         Self {
             seed: varies(rows, |r| r.seed),
+            draw: varies(rows, |r| r.draw),
             threads: varies(rows, |r| r.threads),
             isa: varies(rows, |r| r.isa.clone()),
         }
@@ -150,6 +152,9 @@ impl CellNames {
         let mut name = String::new();
         if self.seed {
             name.push_str(&format!(", seed {}", row.seed));
+        }
+        if self.draw {
+            name.push_str(&format!(", draw {}", row.draw));
         }
         if self.threads {
             name.push_str(&format!(", {}", text::count_of(row.threads as usize, "thread")));

@@ -78,8 +78,8 @@ fn the_page_needs_nothing_from_outside() {
 fn every_cell_and_every_failure_is_in_the_page() {
     let tables = common::run(&[1, 2]);
     let written = write(&common::manifest(&[1, 2]), &tables, &[]);
-    let table =
-        written.html.split("<tbody>").nth(1).and_then(|t| t.split("</tbody>").next()).expect("a table");
+    let cells = written.html.split("<section id=\"cells\">").nth(1).expect("a section of cells");
+    let table = cells.split("<tbody>").nth(1).and_then(|t| t.split("</tbody>").next()).expect("a table");
     assert_eq!(table.matches("<tr").count(), tables.rows.len());
     let failed = tables.rows.iter().filter(|r| r.status == "failed").count();
     assert!(failed > 0);

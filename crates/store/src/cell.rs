@@ -4,15 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::record::Record;
-use crate::row::{LatencyRow, OutcomeRow, Row, SiteRow};
+use crate::row::{LatencyRow, OutcomeRow, RoundRow, Row, SiteRow};
 
-/// One cell's rows in all four tables.
+/// One cell's rows in all five tables.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CellRecord {
     /// The cell itself.
     pub row: Row,
     /// One row per batch size; empty where the cell failed or latency was not measured.
     pub latency: Vec<LatencyRow>,
+    /// One row per batch size, process and round.
+    #[serde(default)]
+    pub rounds: Vec<RoundRow>,
     /// One row per test sample.
     pub outcomes: Vec<OutcomeRow>,
     /// One row per quantized site.
@@ -31,6 +34,7 @@ impl CellRecord {
         }
         let fault = first(std::slice::from_ref(&self.row))
             .or_else(|| first(&self.latency))
+            .or_else(|| first(&self.rounds))
             .or_else(|| first(&self.outcomes))
             .or_else(|| first(&self.sites));
         match fault {

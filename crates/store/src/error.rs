@@ -57,6 +57,25 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder holds no baseline entry.
+    #[error(
+        "{path}: no baseline is there; save one with `calibench baseline save RUN`, or name another folder with --baseline",
+        path = path.display()
+    )]
+    NoBaseline {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A name that means no entry of a baseline, or several.
+    #[error("{path}: `{name}` means none or several of the entries: {known}", path = path.display())]
+    NoEntry {
+        /// The folder.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// The entries.
+        known: String,
+    },
     /// A Parquet file cannot be decoded.
     #[error(
         "{path}: this is not a readable Parquet file ({detail}); it is probably truncated or damaged",

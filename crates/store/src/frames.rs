@@ -1,4 +1,4 @@
-//! The four result tables as Parquet files, one generic path for all.
+//! The five result tables as Parquet files, one generic path for all.
 
 use std::fs;
 use std::path::Path;
@@ -10,11 +10,11 @@ use crate::error::StoreError;
 use crate::older;
 use crate::parquet::{decode_sealed, encode};
 use crate::record::{Record, read_field, record};
-use crate::row::{LatencyRow, OutcomeRow, Row, SiteRow};
+use crate::row::{LatencyRow, OutcomeRow, RoundRow, Row, SiteRow};
 
 /// The version of the tables and of the manifest; it goes up with every change that an older reader would
 /// misread.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// The constant first column of every table.
 pub const SCHEMA_VERSION_COLUMN: &str = "schema_version";
@@ -34,6 +34,7 @@ record!(
         isa,
         threads,
         seed,
+        draw,
         status,
         failure,
         samples,
@@ -52,6 +53,8 @@ record!(
         weight_bytes,
         peak_activation_bytes,
         peak_resident_bytes,
+        heap_bytes,
+        heap_left_bytes,
         calibration_samples,
         calibration_seconds,
         solve_seconds,
@@ -62,8 +65,29 @@ record!(
 record!(
     LatencyRow,
     "latency",
-    [cell, batch, iterations, blocks, p50_us, p90_us, p99_us, twin_p50_us, ratio, ratio_low, ratio_high,]
+    [
+        cell,
+        batch,
+        iterations,
+        blocks,
+        processes,
+        p50_us,
+        p90_us,
+        p99_us,
+        twin_p50_us,
+        ratio,
+        ratio_low,
+        ratio_high,
+        operations,
+        traffic_bytes,
+        instructions,
+        outlier_share,
+        drift,
+        shifts,
+    ]
 );
+
+record!(RoundRow, "rounds", [cell, batch, process, round, blocks, ratio, cell_us, twin_us, reference_us]);
 
 record!(OutcomeRow, "outcomes", [cell, sample, target, output]);
 
@@ -120,7 +144,7 @@ pub fn decode_table<R: Record>(bytes: &[u8], origin: &Path) -> Result<Vec<R>, St
     match versions.first() {
         None => return Ok(Vec::new()),
         Some(&SCHEMA_VERSION) => {}
-        Some(_) => older::upgrade(&mut frame),
+        Some(_) => older::upgrade::<R>(&mut frame),
     }
     R::rows(&frame, origin)
 }

@@ -22,6 +22,9 @@ pub struct Machine {
     pub logical_cores: u32,
     /// Physical memory.
     pub memory_bytes: u64,
+    /// The policy by which the first CPU's frequency is chosen, such as `performance`.
+    #[serde(default = "unknown")]
+    pub governor: String,
 }
 
 impl Machine {
@@ -41,6 +44,7 @@ impl Machine {
                 u32::try_from(parallelism).unwrap_or(u32::MAX)
             },
             memory_bytes: memory_bytes(&read("/proc/meminfo")),
+            governor: first_known([line_of("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")]),
         }
     }
 }
@@ -58,7 +62,11 @@ fn env(name: &str) -> String {
 }
 
 fn first_known<const N: usize>(candidates: [String; N]) -> String {
-    candidates.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+    candidates.into_iter().find(|text| !text.is_empty()).unwrap_or_else(unknown)
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
 }
 
 /// `PRETTY_NAME` of os-release, without its quotes.

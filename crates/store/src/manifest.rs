@@ -31,6 +31,10 @@ pub struct Manifest {
     pub packages: BTreeMap<String, String>,
     /// Instruction set that the kernels ran on.
     pub isa: String,
+    /// How much the fixed reference workload swung before the first cell: (p90 − p10) / median of its times. `None` in runs
+    /// of versions that did not look.
+    #[serde(default)]
+    pub noise: Option<f64>,
     /// Seeds of the sweep.
     pub seeds: Vec<u64>,
     /// Models, by `model/seed`.
@@ -61,6 +65,7 @@ impl Default for Manifest {
             rustc: None,
             packages: BTreeMap::new(),
             isa: String::new(),
+            noise: None,
             seeds: Vec::new(),
             models: BTreeMap::new(),
             datasets: BTreeMap::new(),

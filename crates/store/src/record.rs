@@ -33,7 +33,7 @@ impl Kind {
         }
     }
 
-    fn dtype(self) -> DataType {
+    pub(crate) fn dtype(self) -> DataType {
         match self {
             Self::Text => DataType::String,
             Self::U32 => DataType::UInt32,

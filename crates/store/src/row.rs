@@ -1,6 +1,6 @@
-//! The rows of the four result tables. `reports/schema.md` says what every column means.
+//! The rows of the five result tables. `reports/schema.md` says what every column means.
 //!
-//! The serde attributes of some fields read the names of schema version 1; `older.rs` does so for tables.
+//! The serde attributes of some fields read cells of older schema versions; `older.rs` does so for tables.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +31,11 @@ pub struct Row {
     pub isa: String,
     /// Worker threads.
     pub threads: u32,
-    /// Seed of the model and of the calibration sample.
+    /// Seed of the model's training.
     pub seed: u64,
+    /// Which calibration set was drawn; 0 is the one that is taken without drawing.
+    #[serde(default)]
+    pub draw: u32,
     /// `ok`, `failed`, or `skipped` where its runtime is not installed.
     pub status: String,
     /// Why the cell failed; `None` where it did not.
@@ -75,6 +78,12 @@ pub struct Row {
     pub peak_activation_bytes: u64,
     /// Peak resident bytes of the process.
     pub peak_resident_bytes: Option<u64>,
+    /// Heap that the executable holds after its first run.
+    #[serde(default)]
+    pub heap_bytes: Option<u64>,
+    /// Heap still held after the executable was dropped.
+    #[serde(default)]
+    pub heap_left_bytes: Option<u64>,
     /// Samples that the observers saw.
     pub calibration_samples: u32,
     /// Seconds of the calibration pass.
@@ -96,6 +105,9 @@ pub struct LatencyRow {
     pub iterations: u32,
     /// Interleaved blocks.
     pub blocks: u32,
+    /// Processes that took part, each with rounds of its own.
+    #[serde(default = "older::processes")]
+    pub processes: u32,
     /// Median of a call, in µs.
     pub p50_us: f64,
     /// 90th percentile of a call, in µs.
@@ -104,12 +116,53 @@ pub struct LatencyRow {
     pub p99_us: f64,
     /// Median of a call of the twin, in µs.
     pub twin_p50_us: f64,
-    /// Median over blocks of cell / twin; below 1 is faster.
+    /// Mean over rounds of cell / twin; below 1 is faster.
     pub ratio: f64,
-    /// Lower end of the ratio's 95 % bootstrap interval.
+    /// Lower end of the ratio's 95 % interval.
     pub ratio_low: f64,
-    /// Upper end of the ratio's 95 % bootstrap interval.
+    /// Upper end of the ratio's 95 % interval.
     pub ratio_high: f64,
+    /// Multiply-adds of a call, by the plan; `None` for another runtime.
+    #[serde(default)]
+    pub operations: Option<u64>,
+    /// Bytes that the plan's steps read and write in a call; `None` for another runtime.
+    #[serde(default)]
+    pub traffic_bytes: Option<u64>,
+    /// Instructions that a call retires in user mode; `None` where the machine does not count them.
+    #[serde(default)]
+    pub instructions: Option<f64>,
+    /// Share of the cell's blocks whose times lie far outside the others.
+    #[serde(default)]
+    pub outlier_share: Option<f64>,
+    /// Relative drift of the cell's block times from the first to the last.
+    #[serde(default)]
+    pub drift: Option<f64>,
+    /// Change points among the cell's block times, summed over processes.
+    #[serde(default)]
+    pub shifts: Option<u32>,
+}
+
+/// One round of a latency measurement: both executables built anew, and timed in turns.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RoundRow {
+    /// The cell's id.
+    pub cell: String,
+    /// Samples per call.
+    pub batch: u32,
+    /// The process, from 0.
+    pub process: u32,
+    /// The round within the process, from 0.
+    pub round: u32,
+    /// Interleaved block pairs.
+    pub blocks: u32,
+    /// `cell_us / twin_us`.
+    pub ratio: f64,
+    /// Lower quartile over blocks of the cell's mean call, in µs.
+    pub cell_us: f64,
+    /// The same of the fp32 twin.
+    pub twin_us: f64,
+    /// Time of the fixed reference workload beside the round, in µs.
+    pub reference_us: f64,
 }
 
 /// What one cell answered on one test sample.

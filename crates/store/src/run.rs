@@ -14,16 +14,18 @@ use crate::error::StoreError;
 use crate::frames::{SCHEMA_VERSION, read_table, write_table};
 use crate::manifest::Manifest;
 use crate::older;
-use crate::row::{LatencyRow, OutcomeRow, Row, SiteRow};
+use crate::row::{LatencyRow, OutcomeRow, RoundRow, Row, SiteRow};
 use crate::time::compact;
 
-/// The four tables of a run.
+/// The five tables of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tables {
     /// One row per cell.
     pub rows: Vec<Row>,
     /// One row per cell and batch size.
     pub latency: Vec<LatencyRow>,
+    /// One row per cell, batch size, process and round.
+    pub rounds: Vec<RoundRow>,
     /// One row per cell and test sample.
     pub outcomes: Vec<OutcomeRow>,
     /// One row per cell and site.
@@ -57,6 +59,11 @@ impl RunFolder {
             Ok(()) => Ok(run),
             Err(source) => Err(StoreError::NotWritable { path: run.root, source }),
         }
+    }
+
+    /// The folder of a run that is about to be written there.
+    pub(crate) fn at(path: impl Into<PathBuf>) -> Self {
+        Self { root: path.into() }
     }
 
     /// Opens the folder of an existing run.
@@ -126,6 +133,11 @@ impl RunFolder {
     /// `latency.parquet`: one row per cell and batch size.
     pub fn latency_path(&self) -> PathBuf {
         self.root.join("latency.parquet")
+    }
+
+    /// `rounds.parquet`: one row per cell, batch size, process and round.
+    pub fn rounds_path(&self) -> PathBuf {
+        self.root.join("rounds.parquet")
     }
 
     /// `outcomes.parquet`: one row per cell and test sample.
@@ -215,6 +227,27 @@ impl RunFolder {
         }
     }
 
+    /// The file of a further timing process of a cell.
+    fn repeat_path(&self, id: &str, process: u32) -> PathBuf {
+        self.cells_dir().join(cell_file_name(&format!("{id}@{process}")))
+    }
+
+    /// Writes what a further timing process of a cell measured, atomically.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunFolder::write_cell`].
+    pub fn write_repeat(&self, record: &CellRecord, process: u32) -> Result<(), StoreError> {
+        record.check_finite()?;
+        write_json(&self.repeat_path(&record.row.cell, process), record)
+    }
+
+    /// Reads what a further timing process of a cell measured; `None` where there is no such file, or none that can be read.
+    #[must_use]
+    pub fn read_repeat(&self, id: &str, process: u32) -> Option<CellRecord> {
+        read_json(&self.repeat_path(id, process)).ok().filter(|record: &CellRecord| record.row.cell == id)
+    }
+
     /// Reads the cells that are there, in the order of `ids`.
     ///
     /// A file that cannot be read counts as missing, so that a resumed sweep repeats its cell; a warning says
@@ -231,7 +264,7 @@ impl RunFolder {
         (records, warnings)
     }
 
-    /// Writes the four tables from the cells, in their order, each file atomically.
+    /// Writes the five tables from the cells, in their order, each file atomically.
     ///
     /// # Errors
     ///
@@ -243,16 +276,27 @@ impl RunFolder {
             cell.check_finite()?;
             tables.rows.push(cell.row.clone());
             tables.latency.extend_from_slice(&cell.latency);
+            tables.rounds.extend_from_slice(&cell.rounds);
             tables.outcomes.extend_from_slice(&cell.outcomes);
             tables.sites.extend_from_slice(&cell.sites);
         }
+        self.write_tables(&tables)
+    }
+
+    /// Writes the five tables, each file atomically.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Encode`] or [`StoreError::Io`].
+    pub fn write_tables(&self, tables: &Tables) -> Result<(), StoreError> {
         write_table(&self.rows_path(), &tables.rows)?;
         write_table(&self.latency_path(), &tables.latency)?;
+        write_table(&self.rounds_path(), &tables.rounds)?;
         write_table(&self.outcomes_path(), &tables.outcomes)?;
         write_table(&self.sites_path(), &tables.sites)
     }
 
-    /// Reads the four tables.
+    /// Reads the five tables; a run of a version that had no rounds has none.
     ///
     /// # Errors
     ///
@@ -261,6 +305,7 @@ impl RunFolder {
         Ok(Tables {
             rows: read_table(&self.rows_path())?,
             latency: read_table(&self.latency_path())?,
+            rounds: if self.rounds_path().exists() { read_table(&self.rounds_path())? } else { Vec::new() },
             outcomes: read_table(&self.outcomes_path())?,
             sites: read_table(&self.sites_path())?,
         })

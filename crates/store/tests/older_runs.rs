@@ -1,14 +1,20 @@
-//! A run that calibench wrote under schema version 1 (commit d4421c5: `calibench sweep --model digits-mlp --dtype
+//! Runs that calibench wrote under older schema versions read as ones of today's.
+//!
+//! Version 1 (commit d4421c5: `calibench sweep --model digits-mlp --dtype
 //! fp32,int8 --timing none,dynamic --batch 1`; its manifest without the host's name and the configuration, its cell
-//! cut to two outcomes and a site) reads as one of today's.
+//! cut to two outcomes and a site). Version 2 (commit 9fdd85e, the same sweep, cut alike).
 
 // Helpers of tests may panic as tests do; clippy's setting only knows functions marked #[test].
 #![allow(clippy::unwrap_used)]
 
 use calibench_store::{OutcomeRow, RunFolder, SCHEMA_VERSION};
 
+fn of_version(version: u32) -> RunFolder {
+    RunFolder::open(format!("{}/tests/data/version-{version}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
 fn run() -> RunFolder {
-    RunFolder::open(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/version-1")).unwrap()
+    of_version(1)
 }
 
 #[test]
@@ -40,4 +46,26 @@ fn a_manifest_of_version_1_becomes_one_of_today() {
     assert_eq!(manifest.schema_version, SCHEMA_VERSION);
     let model = &manifest.models["digits-mlp/0"];
     assert_eq!((model.metric.as_str(), model.fp32_score), ("top1", Some(0.982)));
+}
+
+#[test]
+fn what_older_versions_did_not_measure_is_null_and_what_they_had_one_of_is_that_one() {
+    for version in [1, 2] {
+        let run = of_version(version);
+        let tables = run.load_tables().unwrap();
+        assert_eq!((tables.rows.len(), tables.latency.len()), (2, 2), "version {version}");
+        assert!(tables.rounds.is_empty(), "version {version} had no table of rounds");
+        for row in &tables.rows {
+            assert_eq!((row.draw, row.heap_bytes, row.heap_left_bytes), (0, None, None));
+            assert!(row.weight_bytes > 0 && row.score.is_some());
+        }
+        for row in &tables.latency {
+            assert_eq!((row.processes, row.operations, row.instructions), (1, None, None));
+            assert!(row.ratio > 0.0 && row.p50_us > 0.0);
+        }
+        let manifest = run.read_manifest().unwrap();
+        assert_eq!((manifest.machine.governor.as_str(), manifest.noise), ("unknown", None));
+        let cell = run.read_cell(&tables.rows[1].cell).unwrap().unwrap();
+        assert_eq!((&cell.row, &cell.latency[0]), (&tables.rows[1], &tables.latency[1]));
+    }
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::time::{Duration, UNIX_EPOCH};
 
 use calibench_store::{
-    CellRecord, LatencyRow, Manifest, ModelInfo, OutcomeRow, Row, RunFolder, SiteRow, StoreError, Tables,
-    run_name,
+    CellRecord, LatencyRow, Manifest, ModelInfo, OutcomeRow, RoundRow, Row, RunFolder, SiteRow, StoreError,
+    Tables, run_name,
 };
 
 fn cell(id: &str) -> CellRecord {
@@ -21,6 +21,7 @@ fn cell(id: &str) -> CellRecord {
             ..Row::default()
         },
         latency: vec![LatencyRow { cell: id.into(), batch: 8, ratio: 1.0 / 3.0, ..LatencyRow::default() }],
+        rounds: vec![RoundRow { cell: id.into(), batch: 8, ratio: 2.0 / 3.0, ..RoundRow::default() }],
         outcomes: vec![
             OutcomeRow { cell: id.into(), sample: 0, target: Some(3.0), output: Some(3.0) },
             OutcomeRow { cell: id.into(), sample: 1, target: Some(4.0), output: None },
@@ -57,6 +58,7 @@ fn cells_round_trip_and_become_tables() {
     let want = Tables {
         rows: cells.iter().map(|c| c.row.clone()).collect(),
         latency: cells[0].latency.clone(),
+        rounds: cells[0].rounds.clone(),
         outcomes: cells[0].outcomes.clone(),
         sites: cells[0].sites.clone(),
     };
@@ -64,6 +66,22 @@ fn cells_round_trip_and_become_tables() {
     let before = fs::read(run.rows_path()).unwrap();
     run.assemble(&back).unwrap();
     assert_eq!(fs::read(run.rows_path()).unwrap(), before);
+}
+
+#[test]
+fn repeats_of_a_cell_lie_beside_it_and_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(folder.path()).unwrap();
+    let (once, twice) = (cell("cnn/digits/int8"), cell("cnn/digits/int8"));
+    run.write_cell(&once).unwrap();
+    assert_eq!(run.read_repeat("cnn/digits/int8", 1), None);
+    run.write_repeat(&twice, 1).unwrap();
+    assert_eq!(run.read_repeat("cnn/digits/int8", 1), Some(twice));
+    assert_eq!(run.read_repeat("cnn/digits/int8", 2), None);
+    assert_eq!(run.read_cell("cnn/digits/int8").unwrap(), Some(once));
+    // One that was cut short is measured again.
+    fs::write(run.cells_dir().join("cnn__digits__int8@1.json"), "{").unwrap();
+    assert_eq!(run.read_repeat("cnn/digits/int8", 1), None);
 }
 
 #[test]
@@ -131,8 +149,8 @@ fn create_and_open_check_the_folder() {
 fn a_manifest_of_another_version_is_refused_by_number() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunFolder::create(folder.path()).unwrap();
-    fs::write(run.manifest_path(), br#"{"schema_version": 3}"#).unwrap();
-    assert!(matches!(run.read_manifest(), Err(StoreError::SchemaVersion { got: 3, .. })));
+    fs::write(run.manifest_path(), br#"{"schema_version": 4}"#).unwrap();
+    assert!(matches!(run.read_manifest(), Err(StoreError::SchemaVersion { got: 4, .. })));
     fs::write(run.manifest_path(), b"{").unwrap();
     assert!(matches!(run.read_manifest(), Err(StoreError::Json { .. })));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use calibench_store::{
-    ColumnSpec, DatasetInfo, Exclusion, LatencyRow, Manifest, ModelInfo, OutcomeRow, Record, Row,
+    ColumnSpec, DatasetInfo, Exclusion, LatencyRow, Manifest, ModelInfo, OutcomeRow, Record, RoundRow, Row,
     SCHEMA_VERSION, SiteRow,
 };
 
@@ -39,6 +39,7 @@ fn check<R: Record>() {
 fn every_column_is_documented_in_order_with_its_type() {
     check::<Row>();
     check::<LatencyRow>();
+    check::<RoundRow>();
     check::<OutcomeRow>();
     check::<SiteRow>();
     assert!(SCHEMA.contains(&format!("Schema version {SCHEMA_VERSION}.")));

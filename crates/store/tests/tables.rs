@@ -118,6 +118,6 @@ fn tables_are_plain_parquet() {
     let bytes = encode_table(&outcomes()[..2], Path::new("t")).unwrap();
     let table = read_parquet_columns(&bytes, Path::new("t")).unwrap();
     assert_eq!(table.names[0], "schema_version");
-    assert_eq!(table.column("schema_version"), Some(&Column::Int(vec![2, 2])));
+    assert_eq!(table.column("schema_version"), Some(&Column::Int(vec![3, 3])));
     assert_eq!(table.column("sample"), Some(&Column::Int(vec![0, 1])));
 }

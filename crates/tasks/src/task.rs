@@ -1,8 +1,7 @@
 //! What a model is asked to do with samples, and how well it did.
 
 use calibench_metrics::{
-    Interval, MetricSpec, RESAMPLES, Ranked, Z95, argmax, auc_of_levels, cosine, cross_entropy, in_top, mse,
-    pearson, percentile_bootstrap, psnr_db, spearman_of_levels, spec, wilson,
+    Interval, Measured, MetricSpec, argmax, cosine, cross_entropy, in_top, measure, mse, spec,
 };
 use calibench_quant::{QuantError, nearest};
 
@@ -10,9 +9,6 @@ use crate::{DatasetError, Samples, Targets};
 
 /// A position whose class is this has no target and adds nothing to cross-entropy, as in PyTorch (`ignore_index`).
 pub const IGNORED: f32 = -100.0;
-
-/// Seed of the bootstrap.
-const SEED: u64 = 0x5a_4d_50_4c;
 
 /// What a model answered on one sample. Kept per sample: paired tests need it.
 ///
@@ -221,9 +217,6 @@ struct Scored<'d> {
     peak: f64,
 }
 
-/// A score, and its interval where that was asked for.
-type Measured = (Option<f64>, Option<Interval>);
-
 impl Scored<'_> {
     /// Target and output of a sample, or of a pair, whose row is both outputs.
     fn compare(&self, sample: usize, row: &[f32]) -> (Option<f64>, Option<f64>) {
@@ -279,42 +272,9 @@ impl Scored<'_> {
         }
     }
 
-    /// The score, with its interval where `interval` asks for it.
     fn measure(&self, outcomes: &[Outcome], interval: bool) -> Measured {
-        if matches!(self.metric, Metric::Top1 | Metric::Top5) {
-            if outcomes.is_empty() {
-                return (None, None);
-            }
-            let right = outcomes.iter().filter(|o| o.correct()).count();
-            let share = right as f64 / outcomes.len() as f64;
-            return (Some(share), Some(wilson(right as u32, outcomes.len() as u32, Z95)));
-        }
-        let pairs: Option<Vec<(f64, f64)>> =
-            outcomes.iter().map(|o| Some((o.target.unwrap_or(1.0), o.output?))).collect();
-        let Some(pairs) = pairs else { return (None, None) };
-        let (targets, outputs): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-        match self.metric {
-            Metric::Spearman => {
-                let (Some(x), Some(y)) = (Ranked::of(&targets), Ranked::of(&outputs)) else {
-                    return (None, None);
-                };
-                let levels: Vec<_> = x.levels.into_iter().zip(y.levels).collect();
-                resampled(&levels, interval, |levels| spearman_of_levels(levels, x.distinct, y.distinct))
-            }
-            Metric::Auc => {
-                let Some(scores) = Ranked::of(&outputs) else { return (None, None) };
-                let levels: Vec<_> =
-                    scores.levels.into_iter().zip(targets.iter().map(|t| *t > 0.0)).collect();
-                resampled(&levels, interval, |levels| auc_of_levels(levels, scores.distinct))
-            }
-            Metric::Pearson => resampled(&pairs, interval, |pairs| {
-                let (x, y): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-                pearson(&x, &y)
-            }),
-            Metric::Perplexity => resampled(&pairs, interval, |pairs| mean(pairs).map(f64::exp)),
-            Metric::Psnr => resampled(&pairs, interval, |pairs| psnr_db(mean(pairs)?, self.peak)),
-            _ => resampled(&pairs, interval, mean),
-        }
+        let pairs: Vec<_> = outcomes.iter().map(|o| (o.target, o.output)).collect();
+        measure(TASK_METRICS[self.metric as usize], self.peak, &pairs, interval)
     }
 }
 
@@ -326,21 +286,6 @@ fn similarity(reference: &[f32], row: &[f32]) -> Option<f64> {
         (true, false) | (false, true) if row.iter().chain(reference).all(|v| v.is_finite()) => Some(0.0),
         _ => cosine(reference, row),
     }
-}
-
-/// Mean of the values of (weight, value) pairs; `None` without weight.
-fn mean(pairs: &[(f64, f64)]) -> Option<f64> {
-    let weight: f64 = pairs.iter().map(|p| p.0).sum();
-    (weight > 0.0).then(|| pairs.iter().map(|p| p.0 * p.1).sum::<f64>() / weight)
-}
-
-/// A statistic that is finite, and its bootstrap interval where `interval` asks for it.
-fn resampled<T: Clone>(blocks: &[T], interval: bool, statistic: impl Fn(&[T]) -> Option<f64>) -> Measured {
-    let score = statistic(blocks).filter(|s| s.is_finite());
-    let bootstrap = || {
-        percentile_bootstrap(blocks, RESAMPLES, 0.95, SEED, |blocks| statistic(blocks).unwrap_or(f64::NAN))
-    };
-    (score, score.filter(|_| interval).and_then(|_| bootstrap()))
 }
 
 impl Task for Scored<'_> {
@@ -371,11 +316,11 @@ impl Task for Scored<'_> {
     }
 
     fn score(&self, outcomes: &[Outcome]) -> Option<f64> {
-        self.measure(outcomes, false).0
+        self.measure(outcomes, false).score
     }
 
     fn interval(&self, outcomes: &[Outcome]) -> Option<Interval> {
-        self.measure(outcomes, true).1
+        self.measure(outcomes, true).interval
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::Feature;
+use calibench_metrics::{Z95, wilson};
 
 fn samples(targets: Targets) -> Samples {
     let count = targets.count().unwrap_or(1);

@@ -22,7 +22,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("store", &[]),
     ("tasks", &["metrics", "store", "quant"]),
-    ("report", &["store", "metrics", "quant"]),
+    ("compare", &["store", "metrics"]),
+    ("report", &["compare", "store", "metrics", "quant"]),
     ("testkit", &["quant"]),
 ];
 

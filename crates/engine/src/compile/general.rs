@@ -59,6 +59,15 @@ impl General {
         self.inputs.iter().map(len).sum()
     }
 
+    /// Elements of the buffers that it reads and writes; constants are parameters.
+    pub(super) fn elements(&self, batch: usize) -> usize {
+        let len = |source: &Source| match source {
+            Source::Buffer { shape, .. } => bind(shape, batch).iter().product(),
+            Source::Constant(_) => 0,
+        };
+        self.inputs.iter().map(len).sum::<usize>() + bind(&self.shape, batch).iter().product::<usize>()
+    }
+
     pub(super) fn slots(&mut self) -> Vec<&mut Slot> {
         let buffer = |source| match source {
             &mut Source::Buffer { ref mut slot, .. } => Some(slot),

@@ -16,6 +16,7 @@ mod matmul;
 mod product;
 mod step;
 mod storage;
+mod work;
 
 use calibench_graph::{Element, Graph, per_sample};
 use calibench_kernels::Kernels;
@@ -25,6 +26,7 @@ use crate::interpret::check_inputs;
 use crate::{EngineError, QuantSpec};
 use step::{Context, Step};
 use storage::Buffers;
+pub use work::Work;
 
 /// How an executable runs.
 #[derive(Debug, Clone, Copy)]

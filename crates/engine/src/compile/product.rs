@@ -65,14 +65,15 @@ struct RunScales<'a> {
 }
 
 impl Geometry {
-    fn rows_per_sample(&self) -> usize {
+    pub(super) fn rows_per_sample(&self) -> usize {
         match self {
             Self::Rows { rows, .. } => *rows,
             Self::Conv(shape) => shape.rows(),
         }
     }
 
-    fn k(&self) -> usize {
+    /// Multiply-adds of one output value.
+    pub(super) fn k(&self) -> usize {
         match self {
             Self::Rows { k, .. } => *k,
             Self::Conv(shape) => shape.patch_len(),

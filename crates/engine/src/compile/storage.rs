@@ -9,7 +9,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn bytes(self) -> usize {
+    pub(super) fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::I8 => 1,

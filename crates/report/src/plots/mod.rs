@@ -9,6 +9,7 @@ use crate::select::in_known_order;
 use crate::text;
 
 pub(crate) mod histogram;
+pub(crate) mod history;
 pub(crate) mod memory;
 pub(crate) mod score_calibrators;
 pub(crate) mod score_latency;

@@ -107,6 +107,8 @@ pub fn latency(cell: &str, batch: u32, ratio: f64, half: f64) -> LatencyRow {
         ratio,
         ratio_low: ratio - half,
         ratio_high: ratio + half,
+        processes: 1,
+        ..LatencyRow::default()
     }
 }
 
@@ -293,6 +295,7 @@ pub fn manifest(seeds: &[u64]) -> Manifest {
             cpu_features: ["avx", "avx2", "f16c", "fma"].map(str::to_owned).to_vec(),
             logical_cores: 2,
             memory_bytes: 8 << 30,
+            governor: "performance".to_owned(),
         },
         isa: "avx2".to_owned(),
         seeds: seeds.to_vec(),

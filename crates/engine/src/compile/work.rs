@@ -1,0 +1,121 @@
+//! What a plan does, counted instead of timed: the same on every machine and at every load.
+
+use super::Executable;
+use super::product::{Geometry, Product};
+use super::step::Step;
+use super::storage::Slot;
+
+/// Work of one call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Multiply-adds of all products (linear layers, convolutions, matrix products); other operators have none.
+    pub operations: u64,
+    /// Bytes that the steps read and write: activations in their element types once per step that touches them, and
+    /// every parameter once. Patch rows, accumulators and what caches save are not in it.
+    pub traffic_bytes: u64,
+}
+
+impl Executable {
+    /// The work of a call with `batch` samples, by the plan.
+    #[must_use]
+    pub fn work(&self, batch: usize) -> Work {
+        let mut work = Work { operations: 0, traffic_bytes: self.weight_bytes() };
+        for step in &self.steps {
+            work.operations += (batch * step.operations()) as u64;
+            work.traffic_bytes += step.activation_bytes(batch) as u64;
+        }
+        work
+    }
+}
+
+impl Step {
+    /// Multiply-adds per sample.
+    fn operations(&self) -> usize {
+        match self {
+            Self::Product(p) => p.geometry.rows_per_sample() * p.geometry.k() * p.out_channels,
+            Self::MatMul(m) => m.heads * m.m * m.k * m.n,
+            _ => 0,
+        }
+    }
+
+    /// Bytes of activations read and written.
+    fn activation_bytes(&self, batch: usize) -> usize {
+        let one = |slot: &Slot, len: usize| batch * len * slot.kind.bytes();
+        let through = |from: &Slot, to: &Slot, len: usize| one(from, len) + one(to, len);
+        match self {
+            Self::General(general) => 4 * general.elements(batch),
+            Self::Quantize { len, from, to, .. }
+            | Self::Dequantize { len, from, to, .. }
+            | Self::Elementwise { len, from, to, .. }
+            | Self::LayerNorm { len, from, to, .. }
+            | Self::Softmax { len, from, to, .. } => through(from, to, *len),
+            Self::Add { len, lhs, rhs, to, .. } => one(lhs, *len) + through(rhs, to, *len),
+            Self::AddParam { param, from, to, .. } => through(from, to, param.len()),
+            Self::Product(p) => one(&p.from, p.inputs()) + one(&p.to, p.outputs()),
+            Self::MatMul(m) => {
+                one(&m.lhs.slot, m.heads * m.m * m.k)
+                    + one(&m.rhs.slot, m.heads * m.k * m.n)
+                    + one(&m.to, m.heads * m.m * m.n)
+            }
+            Self::MaxPool { dims, out, from, to, .. } => {
+                one(from, dims.iter().product()) + one(to, out[0] * out[1] * dims[2])
+            }
+            Self::MeanRows { rows, width, from, to, .. } => one(from, rows * width) + one(to, *width),
+            Self::Permute { dims, from, to, .. } => through(from, to, dims.iter().product()),
+        }
+    }
+}
+
+impl Product {
+    /// Input values per sample.
+    fn inputs(&self) -> usize {
+        match &self.geometry {
+            Geometry::Rows { rows, k } => rows * k,
+            Geometry::Conv(shape) => shape.in_h * shape.in_w * shape.channels,
+        }
+    }
+
+    /// Output values per sample.
+    fn outputs(&self) -> usize {
+        self.geometry.rows_per_sample() * self.out_channels
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use calibench_graph::{Conv2d, Dim, Graph, GraphBuilder, Op, Tensor};
+    use calibench_kernels::{Isa, Kernels};
+    use calibench_quant::Dtype;
+
+    use super::*;
+    use crate::QuantSpec;
+    use crate::compile::CompileOptions;
+
+    fn work(graph: &Graph, batch: usize) -> Work {
+        let kernels = Kernels::new(Isa::Generic).expect("generic kernels are everywhere");
+        let options = CompileOptions { kernels, threads: 1, max_batch: 4 };
+        let plan = Executable::compile(graph, &QuantSpec::float(Dtype::Fp32), options).expect("it compiles");
+        plan.work(batch)
+    }
+
+    #[test]
+    fn a_linear_layer_multiplies_rows_by_inputs_by_outputs() {
+        let mut g = GraphBuilder::new("linear", vec![Dim::Batch, Dim::Fixed(5)]);
+        let weight = Tensor::new([3, 5], vec![1.0; 15]).expect("15 values");
+        let y = g.add("fc", Op::Linear, &[g.input()], vec![("w", weight)]).expect("it fits");
+        let graph = g.finish(y);
+        // 15 weights once, 5 inputs and 3 outputs a sample, each of four bytes.
+        assert_eq!(work(&graph, 1), Work { operations: 15, traffic_bytes: 4 * (15 + 5 + 3) });
+        assert_eq!(work(&graph, 4), Work { operations: 60, traffic_bytes: 4 * (15 + 4 * (5 + 3)) });
+    }
+
+    #[test]
+    fn a_grouped_convolution_multiplies_within_its_groups() {
+        let mut g = GraphBuilder::new("conv", vec![Dim::Batch, Dim::Fixed(4), Dim::Fixed(6), Dim::Fixed(6)]);
+        let weight = Tensor::new([8, 2, 3, 3], vec![0.5; 144]).expect("144 values");
+        let op = Op::Conv2d(Conv2d { groups: 2, ..Conv2d::square(1, 1) });
+        let y = g.add("conv", op, &[g.input()], vec![("w", weight)]).expect("it fits");
+        // 36 pixels, 8 channels, each of 2 × 3 × 3 products.
+        assert_eq!(work(&g.finish(y), 1).operations, 36 * 8 * 18);
+    }
+}
