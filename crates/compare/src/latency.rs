@@ -6,6 +6,7 @@ use calibench_metrics::{Interval, LogMean, ProcessRounds, t_repeats};
 use calibench_store::{LatencyRow, RoundRow, Row};
 
 use crate::decide::Evidence;
+use crate::matching::is_kernel;
 use crate::quantity::Quantity;
 use crate::side::Index;
 
@@ -53,7 +54,7 @@ pub(crate) fn latency_changes(
     let mut changes = Vec::new();
     for (old, new) in pairs {
         // A cell that is its own twin has a ratio of one, whatever happens to it; its change is the twin's.
-        if new.dtype == "fp32" && new.timing == "none" && old.isa == new.isa && !is_foreign(new) {
+        if new.dtype == "fp32" && new.timing == "none" && old.isa == new.isa && is_kernel(&new.isa) {
             continue;
         }
         for row in after.latency(&new.cell) {
@@ -68,10 +69,6 @@ pub(crate) fn latency_changes(
         changes.extend(twin_changes(pairs, before, after));
     }
     changes
-}
-
-fn is_foreign(row: &Row) -> bool {
-    matches!(row.isa.as_str(), "onnxruntime" | "openvino")
 }
 
 /// Mean of the logarithms of ratios, and from how many processes.
@@ -94,7 +91,7 @@ type TwinKey<'a> = (&'a str, u32, u64, u32);
 /// The fp32 twins of all cells of a model, against the reference workload beside them.
 fn twin_changes(pairs: &[(&Row, &Row)], before: &Index<'_>, after: &Index<'_>) -> Vec<LatencyChange> {
     let mut groups: BTreeMap<TwinKey<'_>, Vec<(&Row, &Row)>> = BTreeMap::new();
-    for (old, new) in pairs.iter().filter(|(_, new)| !is_foreign(new)) {
+    for (old, new) in pairs.iter().filter(|(_, new)| is_kernel(&new.isa)) {
         for row in after.latency(&new.cell) {
             groups.entry((&new.model, new.threads, new.seed, row.batch)).or_default().push((*old, *new));
         }

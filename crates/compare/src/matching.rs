@@ -95,7 +95,7 @@ pub(crate) fn matched<'a>(before: &Index<'a>, after: &Index<'a>) -> Matched<'a> 
 }
 
 /// Whether cells of it ran on our own kernels, not in another runtime.
-fn is_kernel(isa: &str) -> bool {
+pub(crate) fn is_kernel(isa: &str) -> bool {
     !matches!(isa, "onnxruntime" | "openvino")
 }
 

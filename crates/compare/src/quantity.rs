@@ -83,12 +83,6 @@ impl Quantity {
             Self::Weights | Self::Activations | Self::Heap | Self::HeapLeft | Self::Resident => Group::Memory,
         }
     }
-
-    /// Whether machine noise or the choice of samples takes part in it, so that its changes have an interval.
-    #[must_use]
-    pub const fn is_random(self) -> bool {
-        matches!(self, Self::Accuracy | Self::Latency | Self::Fp32Latency)
-    }
 }
 
 /// Quantities that belong together, as `--only` names them.

@@ -1,7 +1,7 @@
 //! What a model is asked to do with samples, and how well it did.
 
 use calibench_metrics::{
-    Interval, Measured, MetricSpec, argmax, cosine, cross_entropy, in_top, measure, mse, spec,
+    Interval, Measured, MetricSpec, argmax, cosine, cross_entropy, in_top, is_right, measure, mse, spec,
 };
 use calibench_quant::{QuantError, nearest};
 
@@ -37,7 +37,7 @@ impl Outcome {
     /// Whether the output is the target: under `top1` and `top5`, whether the sample counts. No output is wrong.
     #[must_use]
     pub fn correct(&self) -> bool {
-        self.output.is_some() && self.output == self.target
+        is_right(&(self.target, self.output))
     }
 }
 
