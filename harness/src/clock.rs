@@ -64,7 +64,8 @@ pub struct Latency {
 /// speed falls on both alike. A block is as many runs as fill half a millisecond. A round's ratio is that of the lower
 /// quartiles of both's mean run times, because what else runs on the machine only ever adds time; see [`merge`] for the ratio
 /// over rounds and its interval. Quantiles are those of
-/// single runs, in microseconds per batch. Beside each round the fixed reference workload is timed.
+/// single runs, in microseconds per batch. After every pair of blocks the fixed reference workload
+/// runs once, so that what slows the machine is seen by all three.
 ///
 /// # Errors
 /// When either executable cannot be built or refuses the inputs.
@@ -83,9 +84,8 @@ pub fn measure(timed: Timed<'_>, compile: impl Fn(bool) -> Result<(Runner, Runne
             warm_up(&mut candidate, batch, inputs, warm)?.max(warm_up(&mut twin, batch, inputs, warm)?);
         let runs = (BLOCK.as_secs_f64() / per_run).ceil().clamp(1.0, 10_000.0) as usize;
         let budget = Duration::from_secs_f64(timed.seconds / ROUNDS as f64);
-        let before = reference.microseconds();
         let start = Instant::now();
-        let mut blocks: Vec<(f64, f64)> = Vec::new();
+        let mut blocks: Vec<[f64; 3]> = Vec::new();
         while blocks.len() < MIN_BLOCKS || (start.elapsed() < budget && blocks.len() < MAX_BLOCKS) {
             let mut means = [0.0; 2];
             for who in if blocks.len().is_multiple_of(2) { [0, 1] } else { [1, 0] } {
@@ -96,14 +96,14 @@ pub fn measure(timed: Timed<'_>, compile: impl Fn(bool) -> Result<(Runner, Runne
                 }
                 means[who] = samples[who][first..].iter().sum::<f64>() / runs as f64;
             }
-            blocks.push((means[0], means[1]));
+            blocks.push([means[0], means[1], reference.seconds()]);
         }
-        let lower = |pick: fn(&(f64, f64)) -> f64| {
-            let mut times: Vec<f64> = blocks.iter().map(pick).collect();
+        let lower = |who: usize| {
+            let mut times: Vec<f64> = blocks.iter().map(|b| b[who]).collect();
             times.sort_by(f64::total_cmp);
             quantile(&times, LOWER).unwrap_or(f64::NAN)
         };
-        let (cell_time, twin_time) = (lower(|b| b.0), lower(|b| b.1));
+        let [cell_time, twin_time, reference_time] = [0, 1, 2].map(lower);
         rounds.push(RoundRow {
             cell: timed.cell.to_owned(),
             batch: batch as u32,
@@ -113,9 +113,9 @@ pub fn measure(timed: Timed<'_>, compile: impl Fn(bool) -> Result<(Runner, Runne
             ratio: cell_time / twin_time,
             cell_us: cell_time * 1e6,
             twin_us: twin_time * 1e6,
-            reference_us: before.min(reference.microseconds()),
+            reference_us: reference_time * 1e6,
         });
-        block_times.extend(blocks.iter().map(|b| b.0));
+        block_times.extend(blocks.iter().map(|b| b[0]));
         built.push((candidate, twin));
     }
     let mut row = LatencyRow {

@@ -61,6 +61,13 @@ fn near(a: f64, b: f64, tolerance: f64) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Whether fp32 and real numbers round `x` to the same code: it is no tie of two codes, up to fp32's rounding.
+fn is_no_tie(x: f32, q: &UniformQuantizer) -> bool {
+    let steps = f64::from(x) / f64::from(q.scale());
+    let from_tie = (steps - steps.floor() - 0.5).abs();
+    from_tie > 1e-6 * steps.abs() || steps.abs() > 1_000.0
+}
+
 /// Greatest magnitude, for tolerances.
 fn bound(values: &[f32]) -> f64 {
     values.iter().map(|v| f64::from(v.abs())).fold(0.0, f64::max)
@@ -151,6 +158,9 @@ proptest! {
 
     #[test]
     fn points_are_quantized_as_the_tensor_is(a in prop::collection::vec(-30.0_f32..30.0, 1..200), q in quantizer()) {
+        // A tie may go to either code, and at the outermost one it is clipped or it is not: see QuantizedDensity.
+        let a: Vec<f32> = a.into_iter().filter(|x| is_no_tie(*x, &q)).collect();
+        prop_assume!(!a.is_empty());
         let raw = Distances::of_quantizer(&a, &q);
         let points = Distances::of_quantized_density(&pointed(&a), &q);
         let pair = |f: fn(&Distances) -> Option<f64>| (f(&raw).unwrap_or(-1.0), f(&points).unwrap_or(-1.0));
