@@ -50,7 +50,7 @@ impl Evaluation {
 }
 
 /// A cell with its model and data, ready to be built.
-struct Bench<'a> {
+pub(crate) struct Bench<'a> {
     id: String,
     cell: &'a Cell,
     measure: &'a Measure,
@@ -61,7 +61,7 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn new(cell: &'a Cell, plan: &'a Plan, folder: &RunFolder) -> Result<Self> {
+    pub(crate) fn new(cell: &'a Cell, plan: &'a Plan, folder: &RunFolder) -> Result<Self> {
         let untold = &mut |_| ControlFlow::Continue(());
         let sources = plan.sources.calibrated();
         let subject = Subject::load(&cell.model, cell.seed, &sources, &plan.measure, untold)?;
@@ -83,7 +83,12 @@ impl<'a> Bench<'a> {
         Ok(Runner::Native(Box::new(Executable::compile(graph, spec, options)?)))
     }
 
-    fn candidate(&self, max_batch: usize) -> Result<Runner> {
+    /// The inputs of a call on the first test samples.
+    pub(crate) fn inputs(&self, batch: usize) -> Vec<Vec<f32>> {
+        input_of(&self.subject.test, batch)
+    }
+
+    pub(crate) fn candidate(&self, max_batch: usize) -> Result<Runner> {
         match (&self.cell.backend, &self.onnx) {
             (Some(name), Some(onnx)) => backend::open(name, &self.ready.graph, onnx, self.cell.threads),
             _ => self.compiled(&self.ready.graph, &self.ready.spec, max_batch),
@@ -208,7 +213,7 @@ pub fn repeat(cell: &Cell, plan: &Plan, folder: &RunFolder, process: u32) -> Res
 }
 
 /// Keeps this process on as many CPUs as the cell has threads, unless the plan says not to.
-fn pin(cell: &Cell, plan: &Plan) {
+pub(crate) fn pin(cell: &Cell, plan: &Plan) {
     if plan.measure.pin {
         let _ = cpus::pin(cell.threads);
     }

@@ -11,6 +11,7 @@ use clap_complete::Shell;
 
 use crate::axes::Axes;
 use crate::backend::NATIVE;
+use crate::commands::explain::Explain;
 use crate::lab::options::{Calibrate, Merge, Observe};
 use crate::own::{ModelName, Own};
 use crate::regress::options::{self as regress, BaselineCommand};
@@ -59,6 +60,12 @@ pub enum Command {
         /// The run folder
         run: PathBuf,
     },
+    /// Print the plan of a model step by step: kernels, types, shapes, work, and where its time goes
+    #[command(after_help = "Examples:\n  \
+        calibench explain digits-vit\n  \
+        calibench explain resnet.onnx --data images.npz --dtype int8 --timing dynamic --batch 8\n  \
+        calibench explain --run RUN --cell digits-cnn/int8/static/mse --format json")]
+    Explain(Box<Explain>),
     /// Export a measured cell as an ONNX model: fp32, fp16, or QDQ with its scales and zero points
     #[command(after_help = "Examples:\n  \
         calibench export --run RUN --cell digits-cnn/int8/static/mse --out model.onnx\n  \

@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub(crate) mod explain;
 pub(crate) mod export;
 mod list;
 
@@ -30,6 +31,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Sweep(options) => return run_sweep(&options),
         Command::List { what, format } => console::result(&list::list(what, format)?),
         Command::Report { run } => report(&run)?,
+        Command::Explain(options) => explain::run(&options)?,
         Command::Export(options) => export::run(&options)?,
         Command::Calibrate(options) => return lab::calibrate(&options),
         Command::Observe(options) => lab::observe(&options)?,
@@ -163,6 +165,39 @@ fn report(run: &Path) -> Result<()> {
     console::result(&calibench_report::terminal_summary(&manifest, &tables, console::width()));
     console::result(&format!("report: {}/report.html", run.display()));
     Ok(())
+}
+
+/// The cell of that id, or the only one whose id has these words.
+fn find_cell<'p>(plan: &'p Plan, id: &str) -> Result<&'p Cell> {
+    if let Some(cell) = plan.cells.iter().find(|c| c.id() == id) {
+        return Ok(cell);
+    }
+    let words = |c: &&Cell| id.split('/').all(|word| c.id().split('/').any(|part| part == word));
+    let found: Vec<&Cell> = plan.cells.iter().filter(words).collect();
+    match found[..] {
+        [cell] => Ok(cell),
+        [] => bail!("the run has no cell `{id}`; its rows, and `calibench sweep --dry-run`, list the ids"),
+        _ => {
+            let ids: Vec<String> = found.iter().map(|c| format!("\n  {}", c.id())).collect();
+            bail!("`{id}` fits {} cells; say which:{}", found.len(), ids.concat())
+        }
+    }
+}
+
+/// Rows of text under each other; the first `left` columns begin at the left, the others end at the right.
+fn aligned(rows: &[Vec<String>], left: usize) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
+            if column < left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// Writes plots, summary and page of a run.

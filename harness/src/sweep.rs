@@ -55,7 +55,7 @@ pub fn sweep(config: &Config, sources: Sources, target: &Target) -> Result<u8> {
 pub fn measure(config: &Config, sources: Sources, target: &Target) -> Result<(RunFolder, u8)> {
     let (folder, mut plan, mut manifest) = match &target.resume {
         Some(dir) => resume(dir)?,
-        None => start(config, sources, target.out.as_deref())?,
+        None => begin(config, sources, target.out.as_deref())?,
     };
     if let Some(repeats) = target.repeats {
         plan.measure.repeats = repeats;
@@ -69,6 +69,21 @@ pub fn measure(config: &Config, sources: Sources, target: &Target) -> Result<(Ru
     }
     let status = finish(&folder, &plan, manifest, target.quiet)?;
     Ok((folder, status))
+}
+
+/// Prepares the models of a plan in a new folder `out` as a sweep does, and measures nothing. `None` when it was interrupted.
+///
+/// # Errors
+/// As [`sweep`].
+pub fn prepare(
+    config: &Config,
+    sources: Sources,
+    out: &std::path::Path,
+) -> Result<Option<(RunFolder, Plan)>> {
+    interrupt::listen()?;
+    let (folder, plan, mut manifest) = start(config, sources, Some(out))?;
+    let prepared = prepare_models(&folder, &plan, &mut manifest)?;
+    Ok(prepared.is_continue().then_some((folder, plan)))
 }
 
 /// Looks how steady the machine is before anything is timed on it, notes it, and warns; refuses where the plan sets a limit.
@@ -92,6 +107,19 @@ fn watch_noise(folder: &RunFolder, plan: &Plan, manifest: &mut Manifest) -> Resu
         }
         _ => Ok(()),
     }
+}
+
+/// Makes a new run folder to measure into, and says so.
+fn begin(
+    config: &Config,
+    sources: Sources,
+    out: Option<&std::path::Path>,
+) -> Result<(RunFolder, Plan, Manifest)> {
+    let (folder, plan, manifest) = start(config, sources, out)?;
+    let cells = plan.cells.len();
+    let noun = if cells == 1 { "cell" } else { "cells" };
+    console::note(&format!("measuring {cells} {noun} into {}", folder.root().display()));
+    Ok((folder, plan, manifest))
 }
 
 /// Makes a new run folder with its plan and manifest.
@@ -138,9 +166,6 @@ fn start(
     };
     plan.write(&folder)?;
     folder.write_manifest(&manifest)?;
-    let cells = plan.cells.len();
-    let noun = if cells == 1 { "cell" } else { "cells" };
-    console::note(&format!("measuring {cells} {noun} into {}", path.display()));
     Ok((folder, plan, manifest))
 }
 

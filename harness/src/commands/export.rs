@@ -10,7 +10,6 @@ use calibench_onnx::{Codes, DEFAULT_OPSET, Export, Form, HalfLoss, Qdq, export, 
 use calibench_quant::{Dtype, Timing};
 use calibench_store::{RunFolder, write_atomic};
 
-use crate::axes::Cell;
 use crate::cell;
 use crate::cli::ExportOptions;
 use crate::console;
@@ -24,7 +23,7 @@ use crate::subject::Subject;
 pub fn run(options: &ExportOptions) -> Result<()> {
     let folder = RunFolder::open(&options.run)?;
     let plan = Plan::read(&folder)?;
-    let cell = find(&plan, &options.cell)?;
+    let cell = super::find_cell(&plan, &options.cell)?;
     let untold = &mut |_| ControlFlow::Continue(());
     let subject = Subject::load(&cell.model, cell.seed, &plan.sources.calibrated(), &plan.measure, untold)?;
     let ready = cell::ready(cell, &subject, &folder)?;
@@ -56,23 +55,6 @@ fn warn(losses: &[HalfLoss]) {
     }
     if losses.len() > SHOWN {
         console::note(&format!("warning: and some of {} more constants", losses.len() - SHOWN));
-    }
-}
-
-/// The cell of that id, or the only one whose id has these words.
-fn find<'p>(plan: &'p Plan, id: &str) -> Result<&'p Cell> {
-    if let Some(cell) = plan.cells.iter().find(|c| c.id() == id) {
-        return Ok(cell);
-    }
-    let words = |c: &&Cell| id.split('/').all(|word| c.id().split('/').any(|part| part == word));
-    let found: Vec<&Cell> = plan.cells.iter().filter(words).collect();
-    match found[..] {
-        [cell] => Ok(cell),
-        [] => bail!("the run has no cell `{id}`; its rows, and `calibench sweep --dry-run`, list the ids"),
-        _ => {
-            let ids: Vec<String> = found.iter().map(|c| format!("\n  {}", c.id())).collect();
-            bail!("`{id}` fits {} cells; say which:{}", found.len(), ids.concat())
-        }
     }
 }
 

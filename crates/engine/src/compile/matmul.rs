@@ -1,6 +1,5 @@
 //! Products of two activations (attention scores and contexts).
 
-use super::PlanLine;
 use super::step::{Context, SiteParams, dequantize, scratch};
 use super::storage::{Buffers, Kind, Slot};
 
@@ -88,15 +87,6 @@ impl MatMul {
                 &mut out[i * m * n..(i + 1) * m * n],
             );
         }
-    }
-
-    pub(super) fn describe(&self) -> PlanLine {
-        let kernel = match self.lhs.slot.kind {
-            Kind::I8 => "s8 x s8 -> s32 -> f32",
-            Kind::I16 => "s16 codes widened, f32 x f32 -> f32",
-            Kind::F32 => "f32 x f32 -> f32",
-        };
-        PlanLine { name: self.name.clone(), op: "MatMul".to_owned(), kernel: kernel.to_owned() }
     }
 }
 

@@ -6,6 +6,7 @@
 //! either requantizes to the next site's codes or dequantizes to fp32. Images are kept channels-last
 //! between convolutions, so that a convolution is a product over patch rows.
 
+mod describe;
 mod float_ops;
 mod general;
 mod layout;
@@ -14,6 +15,7 @@ mod lower_node;
 mod lower_product;
 mod matmul;
 mod product;
+mod profile;
 mod step;
 mod storage;
 mod work;
@@ -26,6 +28,8 @@ use crate::interpret::check_inputs;
 use crate::{EngineError, QuantSpec};
 use step::{Context, Step};
 use storage::Buffers;
+pub use describe::PlanLine;
+pub use profile::Profile;
 pub use work::Work;
 
 /// How an executable runs.
@@ -37,17 +41,6 @@ pub struct CompileOptions {
     pub threads: usize,
     /// The largest batch that will be run; buffers are sized for it.
     pub max_batch: usize,
-}
-
-/// One line of a plan: what runs, where, on which kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlanLine {
-    /// The node, or the site of a conversion.
-    pub name: String,
-    /// What is done, for example `Conv2d+Relu` or `Quantize`.
-    pub op: String,
-    /// Types of inputs and output, for example `s8 x s8 -> s32 -> s8`.
-    pub kernel: String,
 }
 
 /// A graph made ready to run under one [`QuantSpec`].
@@ -98,6 +91,15 @@ impl Executable {
     /// [`EngineError::Batch`] when it is larger than the `max_batch` compiled for, [`EngineError::Graph`] for an
     /// index outside of what it indexes.
     pub fn run(&mut self, batch: usize, inputs: &[&[f32]]) -> Result<&[f32], EngineError> {
+        self.accept(batch, inputs)?;
+        for step in &self.steps {
+            step.run(batch, &mut self.buffers, &mut self.context)?;
+        }
+        Ok(&self.buffers.f32(self.output)[..batch * self.output_len])
+    }
+
+    /// Checks the inputs and puts them where the first steps read them.
+    fn accept(&mut self, batch: usize, inputs: &[&[f32]]) -> Result<(), EngineError> {
         check_inputs(&self.signature, batch, inputs)?;
         if batch > self.max_batch {
             let (model, max) = (self.signature.name.clone(), self.max_batch);
@@ -110,10 +112,7 @@ impl Executable {
                 self.context.round(to);
             }
         }
-        for step in &self.steps {
-            step.run(batch, &mut self.buffers, &mut self.context)?;
-        }
-        Ok(&self.buffers.f32(self.output)[..batch * self.output_len])
+        Ok(())
     }
 
     /// Values per sample of the output.
@@ -133,12 +132,6 @@ impl Executable {
     #[must_use]
     pub fn peak_activation_bytes(&self) -> u64 {
         self.buffers.bytes()
-    }
-
-    /// The plan, step by step.
-    #[must_use]
-    pub fn plan(&self) -> Vec<PlanLine> {
-        self.steps.iter().map(Step::describe).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::layout::ConvShape;
 use super::step::{CodeRange, Context, Scratch, SiteParams, scratch};
 use super::storage::{Buffers, Kind, Slot};
-use super::{PlanLine, Rounding};
+use super::Rounding;
 
 /// Rows handled at a time: the block's patches and accumulators stay in the second-level cache.
 const BLOCK_ROWS: usize = 128;
@@ -80,7 +80,7 @@ impl Geometry {
         }
     }
 
-    fn groups(&self) -> usize {
+    pub(super) fn groups(&self) -> usize {
         match self {
             Self::Rows { .. } => 1,
             Self::Conv(shape) => shape.groups,
@@ -309,29 +309,6 @@ impl Product {
             Epilogue::Dequantize { correction, scale } => 8 * correction.len() + 4 * scale.len(),
         };
         (weights + epilogue + self.bias.as_ref().map_or(0, |b| 4 * b.len())) as u64
-    }
-
-    pub(super) fn describe(&self) -> PlanLine {
-        let op = match self.geometry {
-            Geometry::Rows { .. } => "Linear",
-            Geometry::Conv(_) => "Conv2d",
-        };
-        let kernel = match (&self.weights, self.from.kind, self.to.kind) {
-            (Weights::F32(_), ..) => "f32 x f32 -> f32".to_owned(),
-            (Weights::Narrow(w), ..) => match w.first() {
-                Some(NarrowWeights::S8 { .. }) => "f32 x s8 (widened) -> f32".to_owned(),
-                Some(NarrowWeights::F16 { .. }) => "f32 x fp16 (widened) -> f32".to_owned(),
-                _ => "f32 x bf16 (widened) -> f32".to_owned(),
-            },
-            (Weights::Int { .. }, Kind::I16, _) => "s16 x s8 -> s64 -> f32".to_owned(),
-            (Weights::Int { .. }, _, Kind::I8) => "s8 x s8 -> s32 -> s8".to_owned(),
-            (Weights::Int { .. }, ..) => "s8 x s8 -> s32 -> f32".to_owned(),
-        };
-        PlanLine {
-            name: self.name.clone(),
-            op: format!("{op}{}", if self.relu { "+Relu" } else { "" }),
-            kernel,
-        }
     }
 }
 

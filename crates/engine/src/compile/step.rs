@@ -8,7 +8,7 @@ use super::general::General;
 use super::matmul::MatMul;
 use super::product::Product;
 use super::storage::{Buffers, Slot};
-use super::{CompileOptions, PlanLine, Rounding, float_ops, layout};
+use super::{CompileOptions, Rounding, float_ops, layout};
 use crate::EngineError;
 
 /// Scale and zero point of a site during a run.
@@ -283,45 +283,6 @@ impl Step {
             Self::AddParam { param, .. } => floats(param.len()),
             Self::LayerNorm { gamma, beta, .. } => floats(gamma.len() + beta.len()),
             _ => 0,
-        }
-    }
-
-    pub(super) fn describe(&self) -> PlanLine {
-        let line = |name: &str, op: &str, kernel: &str| PlanLine {
-            name: name.to_owned(),
-            op: op.to_owned(),
-            kernel: kernel.to_owned(),
-        };
-        let code = |slot: &Slot| if slot.kind == super::storage::Kind::I8 { "s8" } else { "s16" };
-        match self {
-            Self::Quantize { site, ranges, to, .. } => {
-                let when = match ranges {
-                    Ranges::Static(_) => "frozen range",
-                    Ranges::Dynamic { .. } => "range found here",
-                };
-                line(site, "Quantize", &format!("f32 -> {} ({when})", code(to)))
-            }
-            Self::Dequantize { site, from, .. } => {
-                line(site, "Dequantize", &format!("{} -> f32", code(from)))
-            }
-            Self::Product(product) => product.describe(),
-            Self::MatMul(matmul) => matmul.describe(),
-            Self::General(general) => line(&general.name, general.op.name(), "f32"),
-            Self::Elementwise { name, op, .. } => {
-                let op = match op {
-                    Elementwise::Relu => "Relu",
-                    Elementwise::Gelu => "Gelu",
-                    Elementwise::Scale(_) => "Scale",
-                };
-                line(name, op, "f32")
-            }
-            Self::Add { name, .. } => line(name, "Add", "f32"),
-            Self::AddParam { name, .. } => line(name, "AddParam", "f32"),
-            Self::LayerNorm { name, .. } => line(name, "LayerNorm", "f32"),
-            Self::Softmax { name, .. } => line(name, "Softmax", "f32"),
-            Self::MaxPool { name, .. } => line(name, "MaxPool2d", "f32"),
-            Self::MeanRows { name, .. } => line(name, "Mean", "f32"),
-            Self::Permute { name, .. } => line(name, "Permute", "f32 copy"),
         }
     }
 }

@@ -19,16 +19,22 @@ impl Executable {
     /// The work of a call with `batch` samples, by the plan.
     #[must_use]
     pub fn work(&self, batch: usize) -> Work {
-        let mut work = Work { operations: 0, traffic_bytes: self.weight_bytes() };
-        for step in &self.steps {
-            work.operations += (batch * step.operations()) as u64;
-            work.traffic_bytes += step.activation_bytes(batch) as u64;
-        }
-        work
+        self.steps.iter().map(|step| step.work(batch)).fold(Work::default(), |all, step| Work {
+            operations: all.operations + step.operations,
+            traffic_bytes: all.traffic_bytes + step.traffic_bytes,
+        })
     }
 }
 
 impl Step {
+    /// The work of the step alone, its own parameters included.
+    pub(super) fn work(&self, batch: usize) -> Work {
+        Work {
+            operations: (batch * self.operations()) as u64,
+            traffic_bytes: self.weight_bytes() + self.activation_bytes(batch) as u64,
+        }
+    }
+
     /// Multiply-adds per sample.
     fn operations(&self) -> usize {
         match self {

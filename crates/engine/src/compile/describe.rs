@@ -1,0 +1,156 @@
+//! A plan in words.
+
+use calibench_kernels::NarrowWeights;
+
+use super::matmul::MatMul;
+use super::product::{Geometry, Product, Weights};
+use super::step::{Elementwise, Ranges, Step};
+use super::storage::{Kind, Slot};
+use super::{Executable, Work};
+
+/// One line of a plan: what runs, on what types and sizes, and how much work it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanLine {
+    /// The node, or the site of a conversion.
+    pub name: String,
+    /// What is done, for example `Conv2d+Relu` or `Quantize`.
+    pub op: String,
+    /// Types of inputs and output, for example `s8 x s8 -> s32 -> s8`.
+    pub kernel: String,
+    /// Sizes with the batch: rows x inputs x outputs of products, elements of all else.
+    pub shape: String,
+    /// Whether nothing is computed: numbers change their type or their place.
+    pub conversion: bool,
+    /// What the step does in a call.
+    pub work: Work,
+}
+
+impl Executable {
+    /// The plan of a call with `batch` samples, step by step.
+    #[must_use]
+    pub fn plan(&self, batch: usize) -> Vec<PlanLine> {
+        self.steps.iter().map(|step| step.describe(batch)).collect()
+    }
+}
+
+impl Step {
+    fn describe(&self, batch: usize) -> PlanLine {
+        let (op, kernel) = self.op_and_kernel();
+        PlanLine {
+            name: self.name().to_owned(),
+            op,
+            kernel,
+            shape: self.shape(batch),
+            conversion: matches!(self, Self::Quantize { .. } | Self::Dequantize { .. } | Self::Permute { .. }),
+            work: self.work(batch),
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Quantize { site: name, .. }
+            | Self::Dequantize { site: name, .. }
+            | Self::Elementwise { name, .. }
+            | Self::Add { name, .. }
+            | Self::AddParam { name, .. }
+            | Self::LayerNorm { name, .. }
+            | Self::Softmax { name, .. }
+            | Self::MaxPool { name, .. }
+            | Self::MeanRows { name, .. }
+            | Self::Permute { name, .. } => name,
+            Self::Product(product) => &product.name,
+            Self::MatMul(matmul) => &matmul.name,
+            Self::General(general) => &general.name,
+        }
+    }
+
+    fn op_and_kernel(&self) -> (String, String) {
+        let f32 = |op: &str| (op.to_owned(), "f32".to_owned());
+        match self {
+            Self::Quantize { ranges, to, .. } => {
+                let when = match ranges {
+                    Ranges::Static(_) => "frozen range",
+                    Ranges::Dynamic { .. } => "range found here",
+                };
+                ("Quantize".to_owned(), format!("f32 -> {} ({when})", code(to)))
+            }
+            Self::Dequantize { from, .. } => ("Dequantize".to_owned(), format!("{} -> f32", code(from))),
+            Self::Product(product) => product.op_and_kernel(),
+            Self::MatMul(matmul) => ("MatMul".to_owned(), matmul.kernel().to_owned()),
+            Self::General(general) => f32(general.op.name()),
+            Self::Elementwise { op, .. } => f32(match op {
+                Elementwise::Relu => "Relu",
+                Elementwise::Gelu => "Gelu",
+                Elementwise::Scale(_) => "Scale",
+            }),
+            Self::Add { .. } => f32("Add"),
+            Self::AddParam { .. } => f32("AddParam"),
+            Self::LayerNorm { .. } => f32("LayerNorm"),
+            Self::Softmax { .. } => f32("Softmax"),
+            Self::MaxPool { .. } => f32("MaxPool2d"),
+            Self::MeanRows { .. } => f32("Mean"),
+            Self::Permute { .. } => ("Permute".to_owned(), "f32 copy".to_owned()),
+        }
+    }
+
+    fn shape(&self, batch: usize) -> String {
+        let elements = |n: usize| format!("{}", batch * n);
+        match self {
+            Self::Quantize { len, .. }
+            | Self::Dequantize { len, .. }
+            | Self::Elementwise { len, .. }
+            | Self::Add { len, .. } => elements(*len),
+            Self::AddParam { param, .. } => elements(param.len()),
+            Self::LayerNorm { gamma, len, .. } => format!("{}x{}", batch * len / gamma.len(), gamma.len()),
+            Self::Softmax { width, len, .. } => format!("{}x{width}", batch * len / width),
+            Self::MaxPool { dims: [h, w, c], out, .. } => format!("{batch}x{h}x{w}x{c} -> {}x{}", out[0], out[1]),
+            Self::MeanRows { rows, width, .. } => format!("{batch}x{rows}x{width}"),
+            Self::Permute { dims, .. } => {
+                dims.iter().fold(format!("{batch}"), |text, dim| format!("{text}x{dim}"))
+            }
+            Self::Product(p) => {
+                let rows = batch * p.geometry.rows_per_sample();
+                let groups = p.geometry.groups();
+                let one = format!("{rows}x{}x{}", p.geometry.k(), p.out_channels / groups);
+                if groups == 1 { one } else { format!("{groups} of {one}") }
+            }
+            Self::MatMul(m) => format!("{} of {}x{}x{}", batch * m.heads, m.m, m.k, m.n),
+            Self::General(general) => format!("{}", general.elements(batch)),
+        }
+    }
+}
+
+impl Product {
+    fn op_and_kernel(&self) -> (String, String) {
+        let op = match self.geometry {
+            Geometry::Rows { .. } => "Linear",
+            Geometry::Conv(_) => "Conv2d",
+        };
+        let kernel = match (&self.weights, self.from.kind, self.to.kind) {
+            (Weights::F32(_), ..) => "f32 x f32 -> f32",
+            (Weights::Narrow(w), ..) => match w.first() {
+                Some(NarrowWeights::S8 { .. }) => "f32 x s8 (widened) -> f32",
+                Some(NarrowWeights::F16 { .. }) => "f32 x fp16 (widened) -> f32",
+                _ => "f32 x bf16 (widened) -> f32",
+            },
+            (Weights::Int { .. }, Kind::I16, _) => "s16 x s8 -> s64 -> f32",
+            (Weights::Int { .. }, _, Kind::I8) => "s8 x s8 -> s32 -> s8",
+            (Weights::Int { .. }, ..) => "s8 x s8 -> s32 -> f32",
+        };
+        (format!("{op}{}", if self.relu { "+Relu" } else { "" }), kernel.to_owned())
+    }
+}
+
+impl MatMul {
+    fn kernel(&self) -> &'static str {
+        match self.lhs.slot.kind {
+            Kind::I8 => "s8 x s8 -> s32 -> f32",
+            Kind::I16 => "s16 codes widened, f32 x f32 -> f32",
+            Kind::F32 => "f32 x f32 -> f32",
+        }
+    }
+}
+
+fn code(slot: &Slot) -> &'static str {
+    if slot.kind == Kind::I8 { "s8" } else { "s16" }
+}
