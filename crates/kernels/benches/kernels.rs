@@ -3,11 +3,11 @@
 
 use std::{hint::black_box, time::Duration};
 
-use calibench_kernels::{Isa, Kernels, Requant};
+use calibench_kernels::{Activation, Finish, Isa, Kernels, Output, PackedFloat, Quantizer, Requant};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// (m, n, k): a transformer projection, an im2col convolution, a single token.
-const SHAPES: [(usize, usize, usize); 3] = [(128, 768, 768), (784, 64, 576), (1, 768, 768)];
+const SHAPES: [(usize, usize, usize); 4] = [(128, 768, 768), (512, 1536, 384), (784, 64, 576), (1, 768, 768)];
 const VALUES: usize = 64 * 1024;
 
 fn bytes(len: usize) -> Vec<u8> {
@@ -25,11 +25,13 @@ fn products(c: &mut Criterion) {
         let a16: Vec<i16> = raw.iter().map(|&v| i16::from(v) * 129).collect();
         let w: Vec<i8> = bytes(n * k).iter().map(|&v| v as i8).collect();
         let (af, wf) = (floats(m * k), floats(n * k));
-        let (mut c32, mut c64, mut cf) = (vec![0; m * n], vec![0; m * n], vec![0.0; m * n]);
+        let (mut c8, mut c32, mut c64, mut cf) =
+            (vec![0; m * n], vec![0; m * n], vec![0; m * n], vec![0.0; m * n]);
+        let wide = PackedFloat::f32(&wf, n, k);
         let shape = format!("{m}x{n}x{k}");
         for isa in Isa::available() {
             let kernels = Kernels::new(isa).expect("listed as available");
-            let packed = kernels.pack_s8(&w, n, k);
+            let (packed, for_s16) = (kernels.pack_s8(&w, n, k), kernels.pack_s8_for_s16(&w, n, k));
             let mut run = |op: &str, dtype: &str, f: &mut dyn FnMut()| {
                 let mut group = c.benchmark_group(format!("{op}/{dtype}"));
                 group.throughput(Throughput::Elements((m * n * k) as u64));
@@ -43,12 +45,53 @@ fn products(c: &mut Criterion) {
                 kernels.gemm_u8(m, black_box(&raw), k, &packed, &mut c32, n);
             });
             run("gemm_s16", "s16s8s64", &mut || {
-                kernels.gemm_s16(m, black_box(&a16), k, &packed, &mut c64, n);
+                kernels.gemm_s16(m, black_box(&a16), k, &for_s16, &mut c64, n);
             });
-            run("gemm_f32", "f32", &mut || {
-                kernels.gemm_f32(m, n, k, black_box(&af), k, &wf, k, None, false, &mut cf, n);
+            run("gemm_float", "f32", &mut || {
+                kernels.gemm_float(m, black_box(&af), k, &wide, &Finish::default(), Output::F32(&mut cf), n);
+            });
+            run("gemm_s8_finish", "s8s8s8", &mut || {
+                let finish = Finish { scale: &[1e-4], activation: Activation::Gelu, ..Finish::default() };
+                let q = Quantizer { scale: 0.1, zero_point: 3, low: -128, high: 127 };
+                kernels.gemm_s8_finish(m, black_box(&a8), k, &packed, &finish, Output::S8(&mut c8, q), n);
             });
         }
+    }
+}
+
+/// The `gemm` crate on one thread, for comparison.
+fn peers(c: &mut Criterion) {
+    for (m, n, k) in SHAPES {
+        let (a, b, mut out) = (floats(m * k), floats(n * k), vec![0.0_f32; m * n]);
+        let mut group = c.benchmark_group("gemm_float/f32");
+        group.throughput(Throughput::Elements((m * n * k) as u64));
+        group.bench_function(BenchmarkId::new(format!("{m}x{n}x{k}"), "gemm-crate"), |bench| {
+            // SAFETY: the slices are as long as sizes and strides say, and `out` overlaps neither.
+            bench.iter(|| unsafe {
+                gemm::gemm(
+                    m,
+                    n,
+                    k,
+                    out.as_mut_ptr(),
+                    1,
+                    n as isize,
+                    false,
+                    black_box(a.as_ptr()),
+                    1,
+                    k as isize,
+                    b.as_ptr(),
+                    k as isize,
+                    1,
+                    0.0,
+                    1.0,
+                    false,
+                    false,
+                    false,
+                    gemm::Parallelism::None,
+                );
+            });
+        });
+        group.finish();
     }
 }
 
@@ -87,6 +130,6 @@ criterion_group! {
         .measurement_time(Duration::from_millis(600))
         .sample_size(20)
         .without_plots();
-    targets = products, values
+    targets = products, peers, values
 }
 criterion_main!(benches);

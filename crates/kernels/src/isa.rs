@@ -4,6 +4,17 @@ use std::{fmt, str::FromStr};
 
 use crate::KernelError;
 
+/// Whether this machine has a feature; no other architecture has those of x86.
+macro_rules! has {
+    ($name:tt) => {{
+        #[cfg(target_arch = "x86_64")]
+        let present = is_x86_feature_detected!($name);
+        #[cfg(not(target_arch = "x86_64"))]
+        let present = false;
+        present
+    }};
+}
+
 /// An instruction set that this crate has kernels for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Isa {
@@ -11,15 +22,19 @@ pub enum Isa {
     Generic,
     /// x86-64 with AVX2, FMA and F16C (Haswell 2013, Zen 2017, and later).
     Avx2,
+    /// The same with AVX-VNNI, dot products of four bytes in 256 bits (Alder Lake 2021, Zen 5 2024, and later).
+    AvxVnni,
+    /// x86-64 with AVX-512 F, BW, DQ, VL and VNNI (Ice Lake 2019, Zen 4 2022, and later).
+    Avx512Vnni,
 }
 
 impl Isa {
     /// Every instruction set known to this crate, slowest first.
-    pub const ALL: &'static [Isa] = &[Isa::Generic, Isa::Avx2];
+    pub const ALL: &'static [Isa] = &[Isa::Generic, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni];
 
     /// The fastest one that this machine can run.
     pub fn best() -> Self {
-        if Isa::Avx2.is_available() { Isa::Avx2 } else { Isa::Generic }
+        Self::ALL.iter().copied().rev().find(|isa| isa.is_available()).unwrap_or(Isa::Generic)
     }
 
     /// Those of [`Isa::ALL`] that this machine can run, slowest first. Never empty.
@@ -32,26 +47,39 @@ impl Isa {
         self.features().iter().all(|&(_, present)| present)
     }
 
-    /// The name used in flags, result rows and `CALIBENCH_REQUIRE_ISA`: `generic`, `avx2`.
+    /// The one whose kernels it uses where it has none of its own.
+    pub const fn base(self) -> Option<Self> {
+        match self {
+            Isa::Generic => None,
+            Isa::Avx2 => Some(Isa::Generic),
+            Isa::AvxVnni | Isa::Avx512Vnni => Some(Isa::Avx2),
+        }
+    }
+
+    /// The name used in flags, result rows and `CALIBENCH_REQUIRE_ISA`: `generic`, `avx2`, `avxvnni`, `avx512vnni`.
     pub const fn id(self) -> &'static str {
         match self {
             Isa::Generic => "generic",
             Isa::Avx2 => "avx2",
+            Isa::AvxVnni => "avxvnni",
+            Isa::Avx512Vnni => "avx512vnni",
         }
     }
 
     /// The CPU features that it needs, each with whether this machine has it.
     pub fn features(self) -> Vec<(&'static str, bool)> {
+        macro_rules! features {
+            ($($name:tt),*) => {
+                vec![$(($name, has!($name))),*]
+            };
+        }
         match self {
             Isa::Generic => Vec::new(),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => vec![
-                ("avx2", is_x86_feature_detected!("avx2")),
-                ("fma", is_x86_feature_detected!("fma")),
-                ("f16c", is_x86_feature_detected!("f16c")),
-            ],
-            #[cfg(not(target_arch = "x86_64"))]
-            Isa::Avx2 => vec![("avx2", false), ("fma", false), ("f16c", false)],
+            Isa::Avx2 => features!["avx2", "fma", "f16c"],
+            Isa::AvxVnni => features!["avx2", "fma", "f16c", "avxvnni"],
+            Isa::Avx512Vnni => {
+                features!["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"]
+            }
         }
     }
 }
@@ -88,23 +116,62 @@ impl Avx2 {
     }
 }
 
+/// Proof that the CPU has AVX-VNNI, and what [`Avx2`] proves.
+#[derive(Clone, Copy, Debug)]
+pub struct AvxVnni(Avx2);
+
+impl AvxVnni {
+    /// The token, or `None` where the CPU (or the operating system) lacks a feature.
+    pub fn detect() -> Option<Self> {
+        Isa::AvxVnni.is_available().then_some(Self(Avx2(())))
+    }
+
+    /// What it implies.
+    pub fn avx2(self) -> Avx2 {
+        self.0
+    }
+}
+
+/// Proof that the CPU has AVX-512 F, BW, DQ, VL and VNNI, and what [`Avx2`] proves.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx512Vnni(Avx2);
+
+impl Avx512Vnni {
+    /// The token, or `None` where the CPU (or the operating system) lacks a feature.
+    pub fn detect() -> Option<Self> {
+        Isa::Avx512Vnni.is_available().then_some(Self(Avx2(())))
+    }
+
+    /// What it implies.
+    pub fn avx2(self) -> Avx2 {
+        self.0
+    }
+}
+
 /// What a [`Kernels`](crate::Kernels) value holds: an instruction set that was seen to be there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Proof {
     Generic,
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni(AvxVnni),
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni(Avx512Vnni),
 }
 
 impl Proof {
     pub(crate) fn of(isa: Isa) -> Result<Self, KernelError> {
-        match isa {
-            Isa::Generic => Ok(Proof::Generic),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => Avx2::detect().map(Proof::Avx2).ok_or_else(|| missing(isa)),
-            #[cfg(not(target_arch = "x86_64"))]
-            Isa::Avx2 => Err(missing(isa)),
-        }
+        #[cfg(target_arch = "x86_64")]
+        let proof = match isa {
+            Isa::Generic => Some(Proof::Generic),
+            Isa::Avx2 => Avx2::detect().map(Proof::Avx2),
+            Isa::AvxVnni => AvxVnni::detect().map(Proof::AvxVnni),
+            Isa::Avx512Vnni => Avx512Vnni::detect().map(Proof::Avx512Vnni),
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let proof = (isa == Isa::Generic).then_some(Proof::Generic);
+        proof.ok_or_else(|| missing(isa))
     }
 
     pub(crate) fn isa(self) -> Isa {
@@ -112,6 +179,10 @@ impl Proof {
             Proof::Generic => Isa::Generic,
             #[cfg(target_arch = "x86_64")]
             Proof::Avx2(_) => Isa::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Proof::AvxVnni(_) => Isa::AvxVnni,
+            #[cfg(target_arch = "x86_64")]
+            Proof::Avx512Vnni(_) => Isa::Avx512Vnni,
         }
     }
 }
@@ -140,7 +211,7 @@ mod tests {
             assert_eq!(isa.id().parse::<Isa>(), Ok(isa));
         }
         let message = "avx9".parse::<Isa>().unwrap_err().to_string();
-        assert!(message.contains("generic, avx2"), "{message}");
+        assert!(message.contains("generic, avx2, avxvnni, avx512vnni"), "{message}");
     }
 
     #[test]

@@ -1,14 +1,23 @@
 //! The entry point: every kernel as a method, dispatched on a proven instruction set.
 
-use crate::{Isa, KernelError, isa::Proof};
+use crate::{Finish, Isa, KernelError, Output, Quantizer, Residual, isa::Proof};
 
-/// Runs the kernel of the proven instruction set: `dispatch!(self, family::function(args))`.
+/// Runs the kernel of the proven instruction set: `dispatch!(self, family::function(args))`. For families that have one
+/// kernel for all of AVX2's successors.
 macro_rules! dispatch {
     ($self:ident, $family:ident :: $name:ident ( $($arg:expr),* $(,)? )) => {
+        dispatch!($self, $family::$name | $name($($arg),*))
+    };
+    // Where the scalar function has another name.
+    ($self:ident, $family:ident :: $scalar:ident | $name:ident ( $($arg:expr),* $(,)? )) => {
         match $self.proof {
-            $crate::isa::Proof::Generic => $crate::generic::$family::$name($($arg),*),
+            $crate::isa::Proof::Generic => $crate::generic::$family::$scalar($($arg),*),
             #[cfg(target_arch = "x86_64")]
             $crate::isa::Proof::Avx2(token) => $crate::x86_64::$family::$name(token, $($arg),*),
+            #[cfg(target_arch = "x86_64")]
+            $crate::isa::Proof::AvxVnni(token) => $crate::x86_64::$family::$name(token.avx2(), $($arg),*),
+            #[cfg(target_arch = "x86_64")]
+            $crate::isa::Proof::Avx512Vnni(token) => $crate::x86_64::$family::$name(token.avx2(), $($arg),*),
         }
     };
 }
@@ -18,6 +27,7 @@ mod float;
 mod gemm;
 mod half;
 mod quantize;
+mod rows;
 
 /// The largest magnitude of a zero point that the kernels take: differences with any i8 or i16
 /// value are then exact in both i32 and f32.
@@ -80,6 +90,46 @@ fn check_len(op: &str, name: &str, got: usize, expected: usize) {
 #[track_caller]
 fn check_one_or_n(op: &str, name: &str, got: usize, n: usize) {
     assert!(got == 1 || got == n, "{op}: {name} has {got} elements, expected 1 or {n}");
+}
+
+/// Panics unless what finishes an `[m, n]` product fits its columns and its output.
+#[track_caller]
+fn check_finish(op: &str, m: usize, n: usize, finish: &Finish<'_>, output: &Output<'_>, ldo: usize) {
+    check_matrix(op, "output", output.len(), m, n, ldo);
+    if !finish.correction.is_empty() {
+        check_len(op, "correction", finish.correction.len(), n);
+    }
+    if !finish.row_correction.is_empty() {
+        check_len(op, "row_correction", finish.row_correction.len(), m);
+    }
+    if !finish.scale.is_empty() {
+        check_one_or_n(op, "scale", finish.scale.len(), n);
+    }
+    if !finish.bias.is_empty() {
+        check_len(op, "bias", finish.bias.len(), n);
+    }
+    match finish.residual {
+        None => {}
+        Some(Residual::F32(values)) => check_matrix(op, "residual", values.len(), m, n, ldo),
+        Some(Residual::S8 { codes, zero_point, .. }) => {
+            check_matrix(op, "residual", codes.len(), m, n, ldo);
+            check_zero_point(op, zero_point);
+        }
+    }
+    if let Output::S8(_, quantizer) = output {
+        check_quantizer(op, *quantizer);
+    }
+}
+
+/// Panics unless the codes are int8 and the zero point is exact in floating point.
+#[track_caller]
+fn check_quantizer(op: &str, quantizer: Quantizer) {
+    let Quantizer { zero_point, low, high, .. } = quantizer;
+    check_zero_point(op, zero_point);
+    assert!(
+        i32::from(i8::MIN) <= low && low <= high && high <= i32::from(i8::MAX),
+        "{op}: bounds [{low}, {high}] do not lie in [-128, 127]"
+    );
 }
 
 #[track_caller]

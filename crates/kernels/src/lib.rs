@@ -13,21 +13,26 @@
 //! slices and panic with the sizes when a caller gets them wrong; the engine validates shapes
 //! before it compiles a plan, so a panic here is a bug.
 
+mod blocks;
+mod blocks_float;
 mod error;
+mod finish;
 mod generic;
 mod isa;
 mod kernels;
-mod narrow;
+mod lanes;
 mod pack;
+mod pack_float;
 mod registry;
 mod requant;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
 pub use error::KernelError;
-pub use isa::{Avx2, Isa};
+pub use finish::{Activation, Finish, Output, Quantizer, Residual};
+pub use isa::{Avx2, Avx512Vnni, AvxVnni, Isa};
 pub use kernels::{Kernels, MAX_ZERO_POINT};
-pub use narrow::NarrowWeights;
 pub use pack::{MAX_K_S8, PackedS8};
+pub use pack_float::PackedFloat;
 pub use registry::{ALL, KernelEntry, Op};
 pub use requant::Requant;

@@ -2,8 +2,15 @@
 
 /// Columns (output features) in one packed panel.
 pub(crate) const PANEL: usize = 16;
-/// Bytes of one k-pair of one panel.
-pub(crate) const PAIR_BYTES: usize = 2 * PANEL;
+
+/// How many successive k of a column lie side by side: what one instruction adds up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// Two, for `vpmaddwd` and the scalar loops.
+    Pairs = 2,
+    /// Four, for dot products of four bytes (VNNI).
+    Quads = 4,
+}
 
 /// The largest K whose u8 × s8 products cannot overflow an `i32` accumulator, whatever the values:
 /// `floor(2^31 / (255 · 128)) = 65 793`. (s8 × s8 alone would allow 131 071.)
@@ -13,21 +20,29 @@ const _: () = assert!(MAX_K_S8 == 65_793);
 
 /// An int8 matrix `B[n, k]` (output features by input features), packed for the GEMM kernels.
 ///
-/// Layout, the same for every instruction set: panels of 16 columns; inside a panel the k-pairs in
-/// order; inside a k-pair, column by column, `B[j, 2p]` then `B[j, 2p + 1]`. Columns past `n` and
-/// an odd last k are zero, so kernels need no tail code. The sum of each column over k is kept too:
-/// the zero point of the activations folds into `corr[j] = bias[j] − zp_a · col_sums[j]`.
+/// Panels of 16 columns; inside a panel groups of two or four successive k in order, as the instruction set adds them
+/// up; inside a group, column by column, its k in order. Columns past `n` and k past the last are zero, so kernels need
+/// no tail code. The sum of each column over k is kept too: the zero point of the activations folds into
+/// `corr[j] = bias[j] − zp_a · col_sums[j]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackedS8 {
     n: usize,
     k: usize,
-    data: Vec<[i8; PAIR_BYTES]>,
+    group: Group,
+    data: Vec<i8>,
     col_sums: Vec<i32>,
 }
 
 impl PackedS8 {
     /// Packs `B` from a slice in which element (j, kk) is `b[j * stride_n + kk * stride_k]`.
-    pub(crate) fn pack(b: &[i8], n: usize, k: usize, stride_n: usize, stride_k: usize) -> Self {
+    pub(crate) fn pack(b: &[i8], n: usize, k: usize, stride_n: usize, stride_k: usize, group: Group) -> Self {
+        let mut packed = Self { n: 0, k: 0, group, data: Vec::new(), col_sums: Vec::new() };
+        packed.refill(b, n, k, stride_n, stride_k);
+        packed
+    }
+
+    /// Packs another matrix into the same memory, which grows when needed.
+    pub(crate) fn refill(&mut self, b: &[i8], n: usize, k: usize, stride_n: usize, stride_k: usize) {
         assert!(
             k <= MAX_K_S8,
             "pack_s8: k = {k} is above {MAX_K_S8}, where an i32 accumulator can overflow; split k"
@@ -41,27 +56,24 @@ impl PackedS8 {
                 b.len()
             );
         }
-        let pairs = k.div_ceil(2);
-        let mut data = vec![[0_i8; PAIR_BYTES]; n.div_ceil(PANEL) * pairs];
-        let mut col_sums = vec![0_i32; n];
-        for (j, sum) in col_sums.iter_mut().enumerate() {
-            let panel = &mut data[j / PANEL * pairs..][..pairs];
-            let lane = 2 * (j % PANEL);
-            if stride_k == 1 {
-                let row = if k == 0 { &[] } else { &b[j * stride_n..][..k] };
-                *sum = row.iter().map(|&v| i32::from(v)).sum();
-                for (pair, v) in panel.iter_mut().zip(row.chunks(2)) {
-                    pair[lane..lane + v.len()].copy_from_slice(v);
-                }
-            } else {
-                for kk in 0..k {
-                    let v = b[j * stride_n + kk * stride_k];
-                    *sum += i32::from(v);
-                    panel[kk / 2][lane + kk % 2] = v;
-                }
+        (self.n, self.k) = (n, k);
+        let (group, groups) = (self.group as usize, self.groups());
+        self.data.clear();
+        self.data.resize(n.div_ceil(PANEL) * groups * PANEL * group, 0);
+        self.col_sums.clear();
+        self.col_sums.resize(n, 0);
+        if k == 0 {
+            return;
+        }
+        let panel_len = groups * PANEL * group;
+        for (first, panel) in (0..n).step_by(PANEL).zip(self.data.chunks_exact_mut(panel_len)) {
+            let width = PANEL.min(n - first);
+            let sums = &mut self.col_sums[first..first + width];
+            match self.group {
+                Group::Pairs => fill::<2>(panel, &b[first * stride_n..], k, stride_n, stride_k, sums),
+                Group::Quads => fill::<4>(panel, &b[first * stride_n..], k, stride_n, stride_k, sums),
             }
         }
-        Self { n, k, data, col_sums }
     }
 
     /// Columns of C: output features.
@@ -81,20 +93,64 @@ impl PackedS8 {
 
     /// Memory held, in bytes: the packed values with their padding, and the column sums.
     pub fn bytes(&self) -> usize {
-        self.data.len() * PAIR_BYTES + size_of_val(self.col_sums.as_slice())
+        self.data.len() + size_of_val(self.col_sums.as_slice())
     }
 
     pub(crate) fn panels(&self) -> usize {
         self.n.div_ceil(PANEL)
     }
 
-    pub(crate) fn pairs(&self) -> usize {
-        self.k.div_ceil(2)
+    /// Groups along k, the last one filled up with zeros.
+    pub(crate) fn groups(&self) -> usize {
+        self.k.div_ceil(self.group as usize)
     }
 
-    /// The k-pairs of one panel, in order.
-    pub(crate) fn panel(&self, panel: usize) -> &[[i8; PAIR_BYTES]] {
-        &self.data[panel * self.pairs()..][..self.pairs()]
+    /// The groups of one panel in order, each of `16 · group` bytes.
+    ///
+    /// # Panics
+    /// When the matrix was packed for an instruction set of another group.
+    pub(crate) fn panel(&self, panel: usize, group: Group) -> &[i8] {
+        assert!(
+            self.group == group,
+            "weights were packed by the kernels of another instruction set, or for other activations"
+        );
+        let len = self.groups() * PANEL * group as usize;
+        &self.data[panel * len..][..len]
+    }
+}
+
+/// Fills one panel from the columns in `b`, and the sums of these columns.
+fn fill<const G: usize>(
+    panel: &mut [i8],
+    b: &[i8],
+    k: usize,
+    stride_n: usize,
+    stride_k: usize,
+    sums: &mut [i32],
+) {
+    let cells = panel.as_chunks_mut::<G>().0;
+    if stride_k == 1 {
+        for (j, sum) in sums.iter_mut().enumerate() {
+            let row = &b[j * stride_n..][..k];
+            *sum = row.iter().map(|&v| i32::from(v)).sum();
+            let (whole, rest) = row.as_chunks::<G>();
+            for (group, values) in whole.iter().enumerate() {
+                cells[group * PANEL + j] = *values;
+            }
+            if !rest.is_empty() {
+                cells[whole.len() * PANEL + j][..rest.len()].copy_from_slice(rest);
+            }
+        }
+        return;
+    }
+    for kk in 0..k {
+        let row = &b[kk * stride_k..];
+        let cells = &mut cells[kk / G * PANEL..][..sums.len()];
+        for (j, (cell, sum)) in cells.iter_mut().zip(sums.iter_mut()).enumerate() {
+            let v = row[j * stride_n];
+            *sum += i32::from(v);
+            cell[kk % G] = v;
+        }
     }
 }
 
@@ -103,15 +159,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn layout_is_pairs_inside_panels_with_zero_padding() {
+    fn layout_is_groups_inside_panels_with_zero_padding() {
         let b: Vec<i8> = (1..=6).collect(); // [n = 2, k = 3]
-        let packed = PackedS8::pack(&b, 2, 3, 3, 1);
-        assert_eq!(packed.panel(0)[0][..5], [1, 2, 4, 5, 0]);
-        assert_eq!(packed.panel(0)[1][..5], [3, 0, 6, 0, 0]);
-        assert_eq!(packed.col_sums(), [6, 15]);
-        assert_eq!(packed.bytes(), 2 * PAIR_BYTES + 8);
         let transposed = [1, 4, 2, 5, 3, 6]; // the same B, stored [k, n]
-        assert_eq!(PackedS8::pack(&transposed, 2, 3, 1, 2), packed);
+        let pairs = PackedS8::pack(&b, 2, 3, 3, 1, Group::Pairs);
+        assert_eq!(pairs.panel(0, Group::Pairs)[..5], [1, 2, 4, 5, 0]);
+        assert_eq!(pairs.panel(0, Group::Pairs)[32..37], [3, 0, 6, 0, 0]);
+        assert_eq!(pairs.col_sums(), [6, 15]);
+        assert_eq!(pairs.bytes(), 2 * 32 + 8);
+        assert_eq!(PackedS8::pack(&transposed, 2, 3, 1, 2, Group::Pairs), pairs);
+        let mut quads = PackedS8::pack(&[9; 40], 4, 10, 10, 1, Group::Quads);
+        quads.refill(&b, 2, 3, 3, 1);
+        assert_eq!(quads.panel(0, Group::Quads)[..9], [1, 2, 3, 0, 4, 5, 6, 0, 0]);
+        assert_eq!(quads, PackedS8::pack(&transposed, 2, 3, 1, 2, Group::Quads));
+    }
+
+    #[test]
+    #[should_panic(expected = "another instruction set")]
+    fn weights_packed_for_other_kernels_are_refused() {
+        let _ = PackedS8::pack(&[1; 4], 1, 4, 4, 1, Group::Quads).panel(0, Group::Pairs);
     }
 
     #[test]
@@ -125,6 +191,6 @@ mod tests {
     #[should_panic(expected = "split k")]
     fn too_long_a_reduction_is_refused() {
         let k = MAX_K_S8 + 1;
-        let _ = PackedS8::pack(&vec![0; k], 1, k, k, 1);
+        let _ = PackedS8::pack(&vec![0; k], 1, k, k, 1, Group::Pairs);
     }
 }

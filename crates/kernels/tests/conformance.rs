@@ -34,7 +34,7 @@ fn unpad<C: Copy + Into<i64> + PartialEq>(m: usize, n: usize, c: &[C], ldc: usiz
 }
 
 macro_rules! gemm_conforms {
-    ($test:ident, $op:expr, $method:ident, $a:ty, $hostile:expr, $c:ty) => {
+    ($test:ident, $op:expr, $method:ident, $pack:ident, $a:ty, $hostile:expr, $c:ty) => {
         #[test]
         fn $test() {
             for kernels in kernels_of($op) {
@@ -43,7 +43,7 @@ macro_rules! gemm_conforms {
                     let (lda, ldc) = (k + pad, n + pad);
                     let a = rng.fill(m * lda, $hostile, |r| r as $a);
                     let b = rng.fill(n * k, HOSTILE_I8, |r| r as i8);
-                    let packed = kernels.pack_s8(&b, n, k);
+                    let packed = kernels.$pack(&b, n, k);
                     let mut c: Vec<$c> = vec![77; m * ldc];
                     kernels.$method(m, &a, lda, &packed, &mut c, ldc);
                     assert_eq!(
@@ -66,9 +66,9 @@ macro_rules! gemm_conforms {
     };
 }
 
-gemm_conforms!(gemm_s8, Op::GemmS8, gemm_s8, i8, HOSTILE_I8, i32);
-gemm_conforms!(gemm_u8, Op::GemmU8, gemm_u8, u8, HOSTILE_U8, i32);
-gemm_conforms!(gemm_s16, Op::GemmS16, gemm_s16, i16, HOSTILE_I16, i64);
+gemm_conforms!(gemm_s8, Op::GemmS8, gemm_s8, pack_s8, i8, HOSTILE_I8, i32);
+gemm_conforms!(gemm_u8, Op::GemmU8, gemm_u8, pack_s8, u8, HOSTILE_U8, i32);
+gemm_conforms!(gemm_s16, Op::GemmS16, gemm_s16, pack_s8_for_s16, i16, HOSTILE_I16, i64);
 
 #[test]
 fn gemm_at_the_accumulator_bound() {
@@ -78,6 +78,7 @@ fn gemm_at_the_accumulator_bound() {
         let mut c = [0];
         kernels.gemm_u8(1, &vec![255; k], k, &packed, &mut c, 1);
         assert_eq!(i64::from(c[0]), -255 * 128 * k as i64);
+        let packed = kernels.pack_s8_for_s16(&vec![-128; k], 1, k);
         let mut c = [0];
         kernels.gemm_s16(1, &vec![i16::MIN; k], k, &packed, &mut c, 1);
         assert_eq!(c[0], 32768 * 128 * k as i64);
@@ -311,7 +312,7 @@ fn a_short_slice_is_named() {
 
 #[test]
 fn every_family_is_tested() {
-    let tests = concat!(include_str!("conformance.rs"), include_str!("float.rs"));
+    let tests = concat!(include_str!("conformance.rs"), include_str!("half.rs"), include_str!("products.rs"));
     for op in Op::ALL {
         let named = [format!("Op::{op:?})"), format!("Op::{op:?},")];
         assert!(named.iter().any(|n| tests.contains(n)), "no test asks for {op}");

@@ -78,7 +78,8 @@ pub fn run(options: &Explain) -> Result<()> {
     if options.batch == 0 {
         bail!("--batch 0 has nothing to run; give 1 or more");
     }
-    let budget = Duration::try_from_secs_f64(options.seconds).context("--seconds must be a positive number")?;
+    let budget =
+        Duration::try_from_secs_f64(options.seconds).context("--seconds must be a positive number")?;
     let scratch = tempfile::tempdir().context("cannot make a folder for the calibration")?;
     let (folder, plan) = match &options.run {
         Some(run) => {
@@ -97,7 +98,9 @@ pub fn run(options: &Explain) -> Result<()> {
     let cell = match (&options.cell, &plan.cells[..]) {
         (Some(id), _) => super::find_cell(&plan, id)?,
         (None, [cell]) => cell,
-        (None, cells) => bail!("{} combinations of these options make sense, where one is needed", cells.len()),
+        (None, cells) => {
+            bail!("{} combinations of these options make sense, where one is needed", cells.len())
+        }
     };
     let bench = Bench::new(cell, &plan, &folder)?;
     let Runner::Native(mut executable) = bench.candidate(options.batch)? else {
@@ -205,7 +208,8 @@ impl Account {
             } else {
                 format!("{:.1}", s.operations as f64 / s.microseconds / 1e3)
             };
-            let million = if s.operations == 0 { String::new() } else { format!("{:.2}", s.operations as f64 / 1e6) };
+            let million =
+                if s.operations == 0 { String::new() } else { format!("{:.2}", s.operations as f64 / 1e6) };
             rows.push(vec![
                 s.name.clone(),
                 s.op.clone(),

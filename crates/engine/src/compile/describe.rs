@@ -1,10 +1,11 @@
 //! A plan in words.
 
-use calibench_kernels::NarrowWeights;
+use calibench_kernels::Activation;
 
 use super::matmul::MatMul;
 use super::product::{Geometry, Product, Weights};
-use super::step::{Elementwise, Ranges, Step};
+use super::rows::Target;
+use super::step::{Ranges, Step};
 use super::storage::{Kind, Slot};
 use super::{Executable, Work};
 
@@ -41,7 +42,10 @@ impl Step {
             op,
             kernel,
             shape: self.shape(batch),
-            conversion: matches!(self, Self::Quantize { .. } | Self::Dequantize { .. } | Self::Permute { .. }),
+            conversion: matches!(
+                self,
+                Self::Quantize { .. } | Self::Dequantize { .. } | Self::Permute { .. }
+            ),
             work: self.work(batch),
         }
     }
@@ -50,7 +54,8 @@ impl Step {
         match self {
             Self::Quantize { site: name, .. }
             | Self::Dequantize { site: name, .. }
-            | Self::Elementwise { name, .. }
+            | Self::Activate { name, .. }
+            | Self::Scale { name, .. }
             | Self::Add { name, .. }
             | Self::AddParam { name, .. }
             | Self::LayerNorm { name, .. }
@@ -72,24 +77,21 @@ impl Step {
                     Ranges::Static(_) => "frozen range",
                     Ranges::Dynamic { .. } => "range found here",
                 };
-                ("Quantize".to_owned(), format!("f32 -> {} ({when})", code(to)))
+                ("Quantize".to_owned(), format!("f32 -> {} ({when})", type_of(to)))
             }
-            Self::Dequantize { from, .. } => ("Dequantize".to_owned(), format!("{} -> f32", code(from))),
+            Self::Dequantize { from, .. } => ("Dequantize".to_owned(), format!("{} -> f32", type_of(from))),
             Self::Product(product) => product.op_and_kernel(),
-            Self::MatMul(matmul) => ("MatMul".to_owned(), matmul.kernel().to_owned()),
+            Self::MatMul(matmul) => ("MatMul".to_owned(), matmul.kernel()),
             Self::General(general) => f32(general.op.name()),
-            Self::Elementwise { op, .. } => f32(match op {
-                Elementwise::Relu => "Relu",
-                Elementwise::Gelu => "Gelu",
-                Elementwise::Scale(_) => "Scale",
-            }),
+            Self::Activate { activation, to, .. } => (activation_name(*activation).to_owned(), from_f32(to)),
+            Self::Scale { .. } => f32("Scale"),
             Self::Add { .. } => f32("Add"),
             Self::AddParam { .. } => f32("AddParam"),
-            Self::LayerNorm { .. } => f32("LayerNorm"),
-            Self::Softmax { .. } => f32("Softmax"),
+            Self::LayerNorm { to, .. } => ("LayerNorm".to_owned(), from_f32(to)),
+            Self::Softmax { to, .. } => ("Softmax".to_owned(), from_f32(to)),
             Self::MaxPool { .. } => f32("MaxPool2d"),
             Self::MeanRows { .. } => f32("Mean"),
-            Self::Permute { .. } => ("Permute".to_owned(), "f32 copy".to_owned()),
+            Self::Permute { to, .. } => ("Permute".to_owned(), format!("{} copy", type_of(to))),
         }
     }
 
@@ -98,12 +100,15 @@ impl Step {
         match self {
             Self::Quantize { len, .. }
             | Self::Dequantize { len, .. }
-            | Self::Elementwise { len, .. }
+            | Self::Activate { len, .. }
+            | Self::Scale { len, .. }
             | Self::Add { len, .. } => elements(*len),
             Self::AddParam { param, .. } => elements(param.len()),
             Self::LayerNorm { gamma, len, .. } => format!("{}x{}", batch * len / gamma.len(), gamma.len()),
             Self::Softmax { width, len, .. } => format!("{}x{width}", batch * len / width),
-            Self::MaxPool { dims: [h, w, c], out, .. } => format!("{batch}x{h}x{w}x{c} -> {}x{}", out[0], out[1]),
+            Self::MaxPool { dims: [h, w, c], out, .. } => {
+                format!("{batch}x{h}x{w}x{c} -> {}x{}", out[0], out[1])
+            }
             Self::MeanRows { rows, width, .. } => format!("{batch}x{rows}x{width}"),
             Self::Permute { dims, .. } => {
                 dims.iter().fold(format!("{batch}"), |text, dim| format!("{text}x{dim}"))
@@ -122,35 +127,59 @@ impl Step {
 
 impl Product {
     fn op_and_kernel(&self) -> (String, String) {
-        let op = match self.geometry {
+        let mut op = match self.geometry {
             Geometry::Rows { .. } => "Linear",
             Geometry::Conv(_) => "Conv2d",
+        }
+        .to_owned();
+        if self.residual.is_some() {
+            op.push_str("+Add");
+        }
+        if self.activation != Activation::None {
+            op.push('+');
+            op.push_str(activation_name(self.activation));
+        }
+        let (weights, sum) = match (&self.weights, self.input.slot.kind) {
+            (Weights::Float(packed), _) => (packed.first().map_or("f32", |p| p.held_as()), "f32"),
+            (Weights::Int { .. }, Kind::I16) => ("s8", "s64"),
+            (Weights::Int { .. }, _) => ("s8", "s32"),
         };
-        let kernel = match (&self.weights, self.from.kind, self.to.kind) {
-            (Weights::F32(_), ..) => "f32 x f32 -> f32",
-            (Weights::Narrow(w), ..) => match w.first() {
-                Some(NarrowWeights::S8 { .. }) => "f32 x s8 (widened) -> f32",
-                Some(NarrowWeights::F16 { .. }) => "f32 x fp16 (widened) -> f32",
-                _ => "f32 x bf16 (widened) -> f32",
-            },
-            (Weights::Int { .. }, Kind::I16, _) => "s16 x s8 -> s64 -> f32",
-            (Weights::Int { .. }, _, Kind::I8) => "s8 x s8 -> s32 -> s8",
-            (Weights::Int { .. }, ..) => "s8 x s8 -> s32 -> f32",
-        };
-        (format!("{op}{}", if self.relu { "+Relu" } else { "" }), kernel.to_owned())
+        let (from, to) = (type_of(&self.input.slot), type_of(&self.to.slot));
+        let sum = if sum == to { String::new() } else { format!("{sum} -> ") };
+        (op, format!("{from} x {weights} -> {sum}{to}"))
     }
 }
 
 impl MatMul {
-    fn kernel(&self) -> &'static str {
+    fn kernel(&self) -> String {
+        let to = type_of(&self.to.slot);
         match self.lhs.slot.kind {
-            Kind::I8 => "s8 x s8 -> s32 -> f32",
-            Kind::I16 => "s16 codes widened, f32 x f32 -> f32",
-            Kind::F32 => "f32 x f32 -> f32",
+            Kind::I8 => format!("s8 x s8 -> s32 -> {to}"),
+            Kind::I16 => format!("s16 codes widened, f32 x f32 -> {to}"),
+            Kind::F32 => format!("f32 x f32 -> {to}"),
         }
     }
 }
 
-fn code(slot: &Slot) -> &'static str {
-    if slot.kind == Kind::I8 { "s8" } else { "s16" }
+fn activation_name(activation: Activation) -> &'static str {
+    match activation {
+        Activation::None => "Copy",
+        Activation::Relu => "Relu",
+        Activation::Gelu => "Gelu",
+    }
+}
+
+fn from_f32(to: &Target) -> String {
+    match to.slot.kind {
+        Kind::F32 => "f32".to_owned(),
+        _ => format!("f32 -> {}", type_of(&to.slot)),
+    }
+}
+
+fn type_of(slot: &Slot) -> &'static str {
+    match slot.kind {
+        Kind::F32 => "f32",
+        Kind::I8 => "s8",
+        Kind::I16 => "s16",
+    }
 }

@@ -5,6 +5,7 @@
 //! really becomes zero. Sums accumulate in fp32 and are rounded once, as hardware reductions do.
 
 use calibench_graph::Window;
+use calibench_kernels::Kernels;
 
 use super::Rounding;
 
@@ -15,6 +16,15 @@ impl Rounding {
             Self::None => x,
             Self::Fp16 => half::f16::from_f32(x).to_f32(),
             Self::Bf16 => half::bf16::from_f32(x).to_f32(),
+        }
+    }
+
+    /// The same for all values, in place.
+    pub(super) fn apply_all(self, kernels: Kernels, values: &mut [f32]) {
+        match self {
+            Self::None => {}
+            Self::Fp16 => kernels.round_f16(values),
+            Self::Bf16 => kernels.round_bf16(values),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Graph and parameters to steps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calibench_graph::{Dim, Graph, Node, Op, ValueId, is_quantized, per_sample, placement};
-use calibench_kernels::Kernels;
+use calibench_kernels::{Kernels, Quantizer};
 use calibench_quant::{IntFormat, QParams, Timing};
 
+use super::Operand;
 use super::layout;
-use super::lower_product::ProductInput;
+use super::rows::Target;
 use super::step::{CodeRange, Ranges, SiteParams, Step};
 use super::storage::{Assignment, Kind, Lifetime, Slot};
 use super::{Codes, codes};
@@ -47,6 +48,8 @@ pub(super) struct Lowering<'g> {
     pub codes: Codes,
     pub kernels: Kernels,
     sites: BTreeSet<ValueId>,
+    /// Values that are quantized with the parameters of the site that they only are moved to.
+    early: BTreeMap<ValueId, ValueId>,
     states: Vec<State>,
     tensors: Vec<Lifetime>,
     steps: Vec<Step>,
@@ -66,12 +69,14 @@ pub(super) fn lower(graph: &Graph, spec: &QuantSpec, kernels: Kernels) -> Result
         codes,
         kernels,
         sites,
+        early: BTreeMap::new(),
         states: vec![State::default(); graph.values.len()],
         tensors: Vec::new(),
         steps: Vec::new(),
         site_params: vec![SiteParams { scale: 1.0, zero_point: 0 }; graph.values.len()],
     };
     lowering.freeze_sites()?;
+    lowering.find_early();
     // All inputs are there before the first step that makes codes of one.
     let inputs: Vec<usize> = (0..graph.inputs).map(|i| lowering.new_tensor(Kind::F32, ValueId(i))).collect();
     for (i, input) in inputs.iter().enumerate() {
@@ -115,6 +120,93 @@ impl<'g> Lowering<'g> {
                 SiteParams { scale: qparams.scale_of(0), zero_point: qparams.zero_point_of(0) };
         }
         Ok(())
+    }
+
+    /// Finds values that nothing reads but moves of elements, to a frozen int8 site in the end: their codes are moved, a
+    /// quarter of the bytes, and what produces them may write codes.
+    fn find_early(&mut self) {
+        if self.codes != Codes::I8 || self.spec.timing == Timing::Dynamic {
+            return;
+        }
+        for node in self.graph.nodes.iter().rev() {
+            let moves = match &node.op {
+                Op::Reshape { .. } => true,
+                Op::Permute { axes } => axes.first() == Some(&0),
+                _ => false,
+            };
+            let Some(&from) = node.inputs.first().filter(|_| moves) else { continue };
+            let site = if self.is_site(node.output) {
+                Some(node.output)
+            } else {
+                self.early.get(&node.output).copied()
+            };
+            let alone = self.graph.consumers(from).count() == 1 && from != self.graph.output;
+            if let (Some(site), true, false) = (site, alone, self.is_site(from)) {
+                self.early.insert(from, site);
+                self.site_params[from.0] = self.site_params[site.0];
+            }
+        }
+    }
+
+    /// The site whose frozen int8 parameters a value may be written with at once.
+    pub(super) fn frozen_site(&self, value: ValueId) -> Option<ValueId> {
+        if self.codes != Codes::I8 || self.spec.timing == Timing::Dynamic {
+            return None;
+        }
+        if self.is_site(value) { Some(value) } else { self.early.get(&value).copied() }
+    }
+
+    /// How a value becomes frozen int8 codes.
+    fn quantizer(&self, site: ValueId) -> Quantizer {
+        let SiteParams { scale, zero_point } = self.site_params[site.0];
+        let CodeRange { low, high } = self.codes_of(site);
+        Quantizer { scale, zero_point, low, high }
+    }
+
+    /// A new tensor for a value, of codes where it may be written so, and how.
+    pub(super) fn target(&mut self, value: ValueId, layout: Layout) -> Result<(usize, Target), EngineError> {
+        let site = match self.frozen_site(value) {
+            Some(site) if self.fits(value, layout, self.code_layout(value)?) => Some(site),
+            _ => None,
+        };
+        let tensor = self.new_tensor(if site.is_some() { Kind::I8 } else { Kind::F32 }, value);
+        let quantizer = site.map(|site| self.quantizer(site));
+        Ok((tensor, Target { slot: self.slot(tensor), quantizer }))
+    }
+
+    /// Records a value that a step wrote to its target.
+    pub(super) fn define(
+        &mut self,
+        value: ValueId,
+        tensor: usize,
+        layout: Layout,
+    ) -> Result<(), EngineError> {
+        if self.tensors[tensor].kind == Kind::F32 {
+            return self.define_float(value, tensor, layout);
+        }
+        self.define_codes(value, tensor, layout);
+        Ok(())
+    }
+
+    /// Records a value that lies in codes.
+    pub(super) fn define_codes(&mut self, value: ValueId, tensor: usize, layout: Layout) {
+        self.states[value.0] = State { float: None, codes: Some((tensor, layout)) };
+    }
+
+    /// Where a value's codes lie, and in which layout.
+    pub(super) fn codes_at(&self, value: ValueId) -> Option<(usize, Layout)> {
+        self.states[value.0].codes
+    }
+
+    /// Whether the value is there to be read.
+    pub(super) fn is_defined(&self, value: ValueId) -> bool {
+        let state = self.states[value.0];
+        state.float.is_some() || state.codes.is_some()
+    }
+
+    /// The layout in which a value's codes are read.
+    pub(super) fn code_layout(&self, value: ValueId) -> Result<Layout, EngineError> {
+        if self.is_site(value) { self.site_layout(value) } else { Ok(Layout::Plain) }
     }
 
     pub(super) fn missing(&self, site: &str) -> EngineError {
@@ -193,7 +285,7 @@ impl<'g> Lowering<'g> {
         }
     }
 
-    fn fits(&self, value: ValueId, have: Layout, want: Layout) -> bool {
+    pub(super) fn fits(&self, value: ValueId, have: Layout, want: Layout) -> bool {
         have == want || self.layout_is_trivial(value)
     }
 
@@ -304,46 +396,17 @@ impl<'g> Lowering<'g> {
         node: &Node,
         value: ValueId,
         want: Layout,
-    ) -> Result<ProductInput, EngineError> {
+    ) -> Result<Operand, EngineError> {
         let tensor = match self.states[value.0].codes {
             Some((codes, _)) if is_quantized(self.graph, node) => codes,
             _ => self.float(value, want)?,
         };
-        Ok(ProductInput { slot: self.read(tensor), value: value.0 })
-    }
-
-    /// Whether this product's result goes straight to the next site's int8 codes.
-    pub(super) fn requantizes(&self, value: ValueId) -> bool {
-        self.codes == Codes::I8 && self.spec.timing != Timing::Dynamic && self.is_site(value)
+        Ok(Operand { slot: self.read(tensor), value: value.0 })
     }
 
     /// Parameters of a frozen site.
     pub(super) fn frozen(&self, value: ValueId) -> Option<&'g QParams> {
         self.spec.activations.get(&value)
-    }
-
-    /// Pushes a product that writes `value`, in codes if it requantizes.
-    pub(super) fn push_product(
-        &mut self,
-        value: ValueId,
-        layout: Layout,
-        node: &Node,
-        build: impl FnOnce(Slot) -> Step,
-    ) -> Result<(), EngineError> {
-        if self.requantizes(value) && is_quantized(self.graph, node) {
-            if !self.fits(value, layout, self.site_layout(value)?) {
-                return Err(self.unsupported(node, "its codes are read in another layout"));
-            }
-            let out = self.new_tensor(Kind::I8, value);
-            let step = build(self.slot(out));
-            self.push(step);
-            self.states[value.0].codes = Some((out, layout));
-            return Ok(());
-        }
-        let out = self.new_tensor(Kind::F32, value);
-        let step = build(self.slot(out));
-        self.push(step);
-        self.define_float(value, out, layout)
     }
 
     pub(super) fn dims_of(&self, value: ValueId) -> Vec<usize> {
@@ -357,17 +420,21 @@ impl Step {
         let all: Vec<&mut Slot> = match self {
             Self::Quantize { from, to, .. }
             | Self::Dequantize { from, to, .. }
-            | Self::Elementwise { from, to, .. }
+            | Self::Scale { from, to, .. }
             | Self::AddParam { from, to, .. }
-            | Self::LayerNorm { from, to, .. }
-            | Self::Softmax { from, to, .. }
             | Self::MaxPool { from, to, .. }
             | Self::MeanRows { from, to, .. }
             | Self::Permute { from, to, .. } => vec![from, to],
+            Self::Activate { from, to, .. }
+            | Self::LayerNorm { from, to, .. }
+            | Self::Softmax { from, to, .. } => vec![from, &mut to.slot],
             Self::General(general) => general.slots(),
             Self::Add { lhs, rhs, to, .. } => vec![lhs, rhs, to],
-            Self::Product(p) => vec![&mut p.from, &mut p.to],
-            Self::MatMul(m) => vec![&mut m.lhs.slot, &mut m.rhs.slot, &mut m.to],
+            Self::Product(p) => {
+                let residual = p.residual.as_mut().map(|operand| &mut operand.slot);
+                [&mut p.input.slot, &mut p.to.slot].into_iter().chain(residual).collect()
+            }
+            Self::MatMul(m) => vec![&mut m.lhs.slot, &mut m.rhs.slot, &mut m.to.slot],
         };
         for slot in all {
             *slot = f(*slot);

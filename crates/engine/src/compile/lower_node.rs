@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 
 use calibench_graph::{Node, Op, ValueId};
+use calibench_kernels::Activation;
 
+use super::Operand;
 use super::lower::{Layout, Lowering};
-use super::matmul::{MatMul, Operand};
-use super::step::{Elementwise, Step};
+use super::matmul::MatMul;
+use super::rows::Target;
+use super::step::Step;
 use super::storage::{Kind, Slot};
 use crate::EngineError;
 
-impl Lowering<'_> {
+impl<'g> Lowering<'g> {
     /// Pushes a step from fp32 to fp32.
     fn push_float(
         &mut self,
@@ -27,6 +30,20 @@ impl Lowering<'_> {
         self.define_float(node.output, out, to_layout)
     }
 
+    /// Pushes a step from fp32 to what its target holds.
+    fn push_target(
+        &mut self,
+        node: &Node,
+        layout: Layout,
+        build: impl FnOnce(Slot, Target) -> Step,
+    ) -> Result<(), EngineError> {
+        let tensor = self.float(node.inputs[0], layout)?;
+        let from = self.read(tensor);
+        let (out, target) = self.target(node.output, layout)?;
+        self.push(build(from, target));
+        self.define(node.output, out, layout)
+    }
+
     /// Lowers one node; `fused` names values whose nodes are done with the product before them.
     pub(super) fn node(&mut self, node: &Node, fused: &mut BTreeSet<ValueId>) -> Result<(), EngineError> {
         let Some(&x) = node.inputs.first() else { return Ok(()) };
@@ -36,14 +53,14 @@ impl Lowering<'_> {
         let plain = Layout::Plain;
         match &node.op {
             Op::Linear | Op::Conv2d(_) => self.product(node, fused),
-            Op::MatMul { transpose_rhs } => self.matmul(node, *transpose_rhs),
-            Op::Relu | Op::Gelu | Op::Scale { .. } => {
-                let op = match node.op {
-                    Op::Relu => Elementwise::Relu,
-                    Op::Scale { factor } => Elementwise::Scale(factor),
-                    _ => Elementwise::Gelu,
-                };
-                self.push_float(node, same, same, |from, to| Step::Elementwise { name, op, len, from, to })
+            Op::MatMul { transpose_rhs } => self.matmul(node, *transpose_rhs, fused),
+            Op::Relu | Op::Gelu => {
+                let activation = if node.op == Op::Relu { Activation::Relu } else { Activation::Gelu };
+                self.push_target(node, same, |from, to| Step::Activate { name, activation, len, from, to })
+            }
+            Op::Scale { factor } => {
+                let factor = *factor;
+                self.push_float(node, same, same, |from, to| Step::Scale { name, factor, len, from, to })
             }
             Op::Add if self.graph.value(x).shape == self.graph.value(node.inputs[1]).shape => {
                 let (a, b) = (self.float(x, same)?, self.float(node.inputs[1], same)?);
@@ -60,7 +77,7 @@ impl Lowering<'_> {
             Op::LayerNorm { epsilon } => {
                 let (gamma, beta) = (self.float_param(node, 0)?, self.float_param(node, 1)?);
                 let epsilon = *epsilon;
-                self.push_float(node, plain, plain, |from, to| Step::LayerNorm {
+                self.push_target(node, plain, |from, to| Step::LayerNorm {
                     name,
                     gamma,
                     beta,
@@ -72,7 +89,7 @@ impl Lowering<'_> {
             }
             Op::Softmax => {
                 let width = dims.last().copied().unwrap_or(1);
-                self.push_float(node, plain, plain, |from, to| Step::Softmax { name, width, len, from, to })
+                self.push_target(node, plain, |from, to| Step::Softmax { name, width, len, from, to })
             }
             Op::MaxPool2d(window) => {
                 let [c, h, w] = self.image(node, &dims)?;
@@ -102,13 +119,35 @@ impl Lowering<'_> {
                 let (rows, width) = (dims[0], dims[1]);
                 self.push_float(node, plain, plain, |from, to| Step::MeanRows { name, rows, width, from, to })
             }
-            Op::Reshape { .. } => {
-                let tensor = self.float(x, plain)?;
-                self.define_float(node.output, tensor, plain)
-            }
+            Op::Reshape { .. } => match self.movable(node) {
+                Some(codes) => {
+                    self.define_codes(node.output, codes, plain);
+                    Ok(())
+                }
+                None => {
+                    let tensor = self.float(x, plain)?;
+                    self.define_float(node.output, tensor, plain)
+                }
+            },
             Op::Permute { axes } if axes.first() == Some(&0) => {
                 let axes: Vec<usize> = axes[1..].iter().map(|a| a - 1).collect();
-                self.push_float(node, plain, plain, |from, to| Step::Permute { name, dims, axes, from, to })
+                match self.movable(node) {
+                    Some(codes) => {
+                        let from = self.read(codes);
+                        let out = self.new_tensor(Kind::I8, node.output);
+                        let to = self.slot(out);
+                        self.push(Step::Permute { name, dims, axes, from, to });
+                        self.define_codes(node.output, out, plain);
+                        Ok(())
+                    }
+                    None => self.push_float(node, plain, plain, |from, to| Step::Permute {
+                        name,
+                        dims,
+                        axes,
+                        from,
+                        to,
+                    }),
+                }
             }
             Op::BatchNorm2d { .. } => {
                 Err(self
@@ -122,7 +161,21 @@ impl Lowering<'_> {
         dims.try_into().map_err(|_| self.unsupported(node, format!("input must be an image, got {dims:?}")))
     }
 
-    fn matmul(&mut self, node: &Node, transpose_rhs: bool) -> Result<(), EngineError> {
+    /// The codes that a move of elements may move: those of its site, in the graph's own order.
+    fn movable(&self, node: &Node) -> Option<usize> {
+        let (x, plain) = (node.inputs[0], Layout::Plain);
+        let site = self.frozen_site(node.output)?;
+        let (codes, layout) = self.codes_at(x).filter(|_| self.frozen_site(x) == Some(site))?;
+        let read_plain = self.fits(node.output, plain, self.code_layout(node.output).ok()?);
+        (self.fits(x, layout, plain) && read_plain).then_some(codes)
+    }
+
+    fn matmul(
+        &mut self,
+        node: &Node,
+        transpose_rhs: bool,
+        fused: &mut BTreeSet<ValueId>,
+    ) -> Result<(), EngineError> {
         let lhs_dims = self.dims(node.inputs[0]);
         let out_dims = self.dims(node.output);
         let [.., m, n] = out_dims[..] else {
@@ -131,38 +184,45 @@ impl Lowering<'_> {
         let Some(k) = lhs_dims.last().copied() else {
             return Err(self.unsupported(node, "needs matrices of fixed size"));
         };
+        let (value, factor) = self.fuse_scale(node, fused);
         let lhs = self.product_input(node, node.inputs[0], Layout::Plain)?;
         let rhs = self.product_input(node, node.inputs[1], Layout::Plain)?;
         // Converting the second operand may have pushed a step: read the first again.
-        let lhs_slot = self.read(lhs.slot.index);
+        let lhs = Operand { slot: self.read(lhs.slot.index), ..lhs };
         let heads = out_dims[..out_dims.len() - 2].iter().product();
-        let out = self.new_tensor(Kind::F32, node.output);
-        let step = MatMul {
-            name: node.name.clone(),
+        let (out, to) = self.target(value, Layout::Plain)?;
+        let name = node.name.clone();
+        self.push(Step::MatMul(Box::new(MatMul {
+            name,
             m,
             k,
             n,
             heads,
             transpose_rhs,
-            lhs: Operand { slot: lhs_slot, value: lhs.value },
-            rhs: Operand { slot: rhs.slot, value: rhs.value },
-            to: self.slot(out),
-        };
-        self.push(Step::MatMul(Box::new(step)));
-        self.define_float(node.output, out, Layout::Plain)
+            factor,
+            lhs,
+            rhs,
+            to,
+        })));
+        self.define(value, out, Layout::Plain)
     }
 
-    /// The value after a ReLU that can be fused into the product `node`; the ReLU is then done.
-    pub(super) fn fuse_relu(&self, node: &Node, fused: &mut BTreeSet<ValueId>) -> (ValueId, bool) {
-        let value = node.output;
+    /// The only reader of a value that need not be kept.
+    pub(super) fn only_reader(&self, value: ValueId) -> Option<&'g Node> {
         let mut readers = self.graph.consumers(value);
         let only = readers.next().filter(|_| readers.next().is_none());
-        match only {
-            Some(relu) if relu.op == Op::Relu && value != self.graph.output && !self.is_site(value) => {
-                fused.insert(relu.output);
-                (relu.output, true)
+        only.filter(|_| value != self.graph.output && !self.is_site(value))
+    }
+
+    /// The value after a multiplication by a number that can be done with the product `node`; it is then done.
+    fn fuse_scale(&self, node: &Node, fused: &mut BTreeSet<ValueId>) -> (ValueId, f32) {
+        match self.only_reader(node.output).map(|reader| (&reader.op, reader.output)) {
+            // In the half compute modes product and multiplication round one after the other.
+            Some((Op::Scale { factor }, scaled)) if self.is_unrounded() => {
+                fused.insert(scaled);
+                (scaled, *factor)
             }
-            _ => (value, false),
+            _ => (node.output, 1.0),
         }
     }
 }

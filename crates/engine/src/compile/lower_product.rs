@@ -3,64 +3,106 @@
 use std::collections::BTreeSet;
 
 use calibench_graph::{Conv2d, Node, Op, ValueId, is_quantized};
-use calibench_kernels::{MAX_K_S8, NarrowWeights, Requant};
+use calibench_kernels::{Activation, MAX_K_S8, PackedFloat};
 use calibench_quant::{Dtype, QParams, Timing};
 
 use super::layout::ConvShape;
 use super::lower::{Layout, Lowering, patch_order};
-use super::product::{Epilogue, Geometry, Product, Weights};
+use super::product::{Geometry, Product, Weights};
 use super::step::Step;
-use super::storage::Slot;
-use super::{Codes, Rounding};
+use super::{Codes, Operand, Rounding, rounding};
 use crate::EngineError;
 
-/// Largest magnitude of a quantized bias. With at most [`MAX_K_S8`] terms the accumulator, the zero-point
-/// correction and the bias together then stay within 32 bits.
-const MAX_BIAS: f64 = (1_i64 << 28) as f64;
-
-/// What a product reads.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ProductInput {
-    pub slot: Slot,
-    pub value: usize,
+/// What is done with a product in the same step.
+struct Fused {
+    /// The value that then is computed.
+    value: ValueId,
+    /// Added to the product.
+    residual: Option<ValueId>,
+    activation: Activation,
 }
 
 impl Lowering<'_> {
-    /// Lowers a linear layer or a convolution, with the ReLU behind it where that can be fused.
+    /// Lowers a linear layer or a convolution, with what follows it where that can be fused.
     pub(super) fn product(&mut self, node: &Node, fused: &mut BTreeSet<ValueId>) -> Result<(), EngineError> {
-        let (value, relu) = self.fuse_relu(node, fused);
         let weight = self.graph.params_of(node)?[0];
         let out_channels = weight.shape()[0];
         let geometry = self.geometry(node, weight.shape());
-        let groups = match geometry {
-            Geometry::Conv(shape) => shape.groups,
-            Geometry::Rows { .. } => 1,
-        };
+        let groups = geometry.groups();
         let layout = if matches!(geometry, Geometry::Conv(_)) { Layout::ChannelsLast } else { Layout::Plain };
-        let bias = if node.params.len() > 1 { Some(self.float_param(node, 1)?) } else { None };
+        let bias = if node.params.len() > 1 { self.float_param(node, 1)? } else { Vec::new() };
         let k = weight.len() / out_channels;
 
         let codes = if is_quantized(self.graph, node) { self.codes } else { Codes::Float };
-        let (weights, epilogue, bias) = match codes {
-            Codes::Float => (self.float_weights(node, groups, k)?, Epilogue::Float, bias),
-            Codes::I8 | Codes::I16 => self.integer_weights(node, value, groups, k, bias)?,
+        let weights = match codes {
+            Codes::Float => self.float_weights(node, groups, k)?,
+            Codes::I8 | Codes::I16 => self.integer_weights(node, groups, k)?,
         };
+        let Fused { value, residual, activation } = self.fuse(node, layout, codes, fused);
         let input = self.product_input(node, node.inputs[0], layout)?;
+        let residual = residual.map(|residual| self.operand(residual, layout)).transpose()?;
+        // Converting the residual may have pushed a step: read the input again.
+        let input = Operand { slot: self.read(input.slot.index), ..input };
+        let (out, to) = self.target(value, layout)?;
         let name = node.name.clone();
-        self.push_product(value, layout, node, |to| {
-            Step::Product(Box::new(Product {
-                name,
-                geometry,
-                value: input.value,
-                out_channels,
-                weights,
-                bias,
-                relu,
-                epilogue,
-                from: input.slot,
-                to,
-            }))
-        })
+        self.push(Step::Product(Box::new(Product {
+            name,
+            geometry,
+            out_channels,
+            weights,
+            bias,
+            residual,
+            activation,
+            input,
+            to,
+        })));
+        self.define(value, out, layout)
+    }
+
+    /// Follows the only readers of a product: one addition of a value that is there already, one activation.
+    fn fuse(&self, node: &Node, layout: Layout, codes: Codes, done: &mut BTreeSet<ValueId>) -> Fused {
+        let mut fused = Fused { value: node.output, residual: None, activation: Activation::None };
+        // 64-bit sums, and products whose every result is rounded, are finished by a ReLU only.
+        let anything = codes != Codes::I16 && self.is_unrounded();
+        while let Some(reader) = self.only_reader(fused.value) {
+            let other = || reader.inputs.iter().copied().find(|v| *v != fused.value);
+            match &reader.op {
+                Op::Relu => fused.activation = Activation::Relu,
+                Op::Gelu if anything => fused.activation = Activation::Gelu,
+                Op::Add if anything && fused.residual.is_none() => match other() {
+                    Some(other) if self.can_add(other, fused.value, layout) => fused.residual = Some(other),
+                    _ => break,
+                },
+                _ => break,
+            }
+            fused.value = reader.output;
+            done.insert(fused.value);
+            if fused.activation != Activation::None {
+                break;
+            }
+        }
+        fused
+    }
+
+    /// Whether a value has the shape of another, and is there in its layout.
+    fn can_add(&self, value: ValueId, to: ValueId, layout: Layout) -> bool {
+        self.is_defined(value)
+            && self.graph.value(value).shape == self.graph.value(to).shape
+            && self.fits(value, self.layout(value), layout)
+    }
+
+    /// A value as it lies, fp32 or int8 codes. Reads it for the next step.
+    fn operand(&mut self, value: ValueId, layout: Layout) -> Result<Operand, EngineError> {
+        let tensor = match self.codes_at(value) {
+            Some((codes, _)) if self.codes == Codes::I8 => codes,
+            _ => self.float(value, layout)?,
+        };
+        Ok(Operand { slot: self.read(tensor), value: value.0 })
+    }
+
+    /// Whether results stay as computed.
+    pub(super) fn is_unrounded(&self) -> bool {
+        rounding(self.spec.dtype) == Rounding::None
     }
 
     fn geometry(&self, node: &Node, weight: &[usize]) -> Geometry {
@@ -105,38 +147,21 @@ impl Lowering<'_> {
         if self.spec.timing == Timing::WeightOnly && is_quantized(self.graph, node) {
             let qparams = self.weight_params(node)?;
             let codes = self.weight_codes(node, &qparams.scale)?;
-            let narrow = |(g, data): (usize, &[i8])| NarrowWeights::S8 {
-                data: data.to_vec(),
-                scale: match qparams.scale.len() {
+            let pack = |(g, codes): (usize, &[i8])| {
+                let scale = match qparams.scale.len() {
                     1 => qparams.scale.clone(),
                     _ => qparams.scale[g * n..(g + 1) * n].to_vec(),
-                },
-                n,
-                k,
+                };
+                PackedFloat::s8(codes, scale, n, k)
             };
-            return Ok(Weights::Narrow(codes.chunks_exact(n * k).enumerate().map(narrow).collect()));
+            return Ok(Weights::Float(codes.chunks_exact(n * k).enumerate().map(pack).collect()));
         }
-        Ok(match self.spec.dtype {
-            Dtype::Fp16Storage | Dtype::Fp16Compute => Weights::Narrow(
-                parts
-                    .map(|p| NarrowWeights::F16 {
-                        data: to_bits(p, |v| half::f16::from_f32(v).to_bits()),
-                        n,
-                        k,
-                    })
-                    .collect(),
-            ),
-            Dtype::Bf16Storage | Dtype::Bf16Compute => Weights::Narrow(
-                parts
-                    .map(|p| NarrowWeights::Bf16 {
-                        data: to_bits(p, |v| half::bf16::from_f32(v).to_bits()),
-                        n,
-                        k,
-                    })
-                    .collect(),
-            ),
-            _ => Weights::F32(parts.map(<[f32]>::to_vec).collect()),
-        })
+        let pack = match self.spec.dtype {
+            Dtype::Fp16Storage | Dtype::Fp16Compute => PackedFloat::f16,
+            Dtype::Bf16Storage | Dtype::Bf16Compute => PackedFloat::bf16,
+            _ => PackedFloat::f32,
+        };
+        Ok(Weights::Float(parts.map(|part| pack(part, n, k)).collect()))
     }
 
     fn weight_params(&self, node: &Node) -> Result<&QParams, EngineError> {
@@ -154,14 +179,7 @@ impl Lowering<'_> {
         Ok(patch_order(&codes, weight.shape()))
     }
 
-    fn integer_weights(
-        &self,
-        node: &Node,
-        value: ValueId,
-        groups: usize,
-        k: usize,
-        bias: Option<Vec<f32>>,
-    ) -> Result<(Weights, Epilogue, Option<Vec<f32>>), EngineError> {
+    fn integer_weights(&self, node: &Node, groups: usize, k: usize) -> Result<Weights, EngineError> {
         if k > MAX_K_S8 {
             return Err(self.unsupported(
                 node,
@@ -170,52 +188,13 @@ impl Lowering<'_> {
         }
         let n = self.graph.params_of(node)?[0].shape()[0];
         let qparams = self.weight_params(node)?;
-        let mut scale: Vec<f32> = (0..n).map(|c| qparams.scale_of(c)).collect();
-        let input = self.site_params[node.inputs[0].0];
-        let frozen = self.spec.timing != Timing::Dynamic;
-        if let (true, Some(bias)) = (frozen, &bias) {
-            // A bias that is huge next to its channel's weights needs a wider weight scale to fit.
-            for (scale, bias) in scale.iter_mut().zip(bias) {
-                let needed = f64::from(bias.abs()) / (f64::from(input.scale) * MAX_BIAS);
-                *scale = scale.max(needed as f32);
-            }
-        }
+        let scale: Vec<f32> = (0..n).map(|c| qparams.scale_of(c)).collect();
         let per_group = n / groups;
         let codes = self.weight_codes(node, &scale)?;
-        let packed: Vec<_> =
-            codes.chunks_exact(per_group * k).map(|g| self.kernels.pack_s8(g, per_group, k)).collect();
-        if !frozen {
-            return Ok((Weights::Int { packed, scale }, Epilogue::DequantizeDynamic, bias));
-        }
-
-        let product_scale: Vec<f64> = scale.iter().map(|s| f64::from(*s) * f64::from(input.scale)).collect();
-        let sums: Vec<i32> = packed.iter().flat_map(|p| p.col_sums().to_vec()).collect();
-        let correction: Vec<i64> = (0..n)
-            .map(|c| {
-                let bias = bias.as_ref().map_or(0.0, |b| f64::from(b[c]) / product_scale[c]);
-                bias.round_ties_even() as i64 - i64::from(input.zero_point) * i64::from(sums[c])
-            })
-            .collect();
-        let epilogue = match self.frozen(value).filter(|_| self.requantizes(value)) {
-            None => {
-                let scale = product_scale.iter().map(|s| *s as f32).collect();
-                Epilogue::Dequantize { correction, scale }
-            }
-            Some(output) => {
-                let multiplier = |s: &f64| Requant::from_real(s / f64::from(output.scale_of(0)));
-                let requant = product_scale.iter().map(multiplier).collect::<Result<_, _>>();
-                Epilogue::Requantize {
-                    correction: correction.iter().map(|c| *c as i32).collect(),
-                    requant: requant.map_err(|e| self.unsupported(node, e.to_string()))?,
-                    zero_point: output.zero_point_of(0),
-                    codes: self.codes_of(value),
-                }
-            }
+        let pack = |group: &[i8]| match self.codes {
+            Codes::I16 => self.kernels.pack_s8_for_s16(group, per_group, k),
+            _ => self.kernels.pack_s8(group, per_group, k),
         };
-        Ok((Weights::Int { packed, scale }, epilogue, None))
+        Ok(Weights::Int { packed: codes.chunks_exact(per_group * k).map(pack).collect(), scale })
     }
-}
-
-fn to_bits(values: &[f32], convert: impl Fn(f32) -> u16) -> Vec<u16> {
-    values.iter().map(|v| convert(*v)).collect()
 }

@@ -16,6 +16,7 @@ mod lower_product;
 mod matmul;
 mod product;
 mod profile;
+mod rows;
 mod step;
 mod storage;
 mod work;
@@ -26,10 +27,10 @@ use calibench_quant::{Dtype, Timing};
 
 use crate::interpret::check_inputs;
 use crate::{EngineError, QuantSpec};
-use step::{Context, Step};
-use storage::Buffers;
 pub use describe::PlanLine;
 pub use profile::Profile;
+use step::{Context, Step};
+use storage::Buffers;
 pub use work::Work;
 
 /// How an executable runs.
@@ -133,6 +134,13 @@ impl Executable {
     pub fn peak_activation_bytes(&self) -> u64 {
         self.buffers.bytes()
     }
+}
+
+/// A tensor that a step reads and, as codes, whose parameters it has.
+#[derive(Debug, Clone, Copy)]
+struct Operand {
+    slot: storage::Slot,
+    value: usize,
 }
 
 /// What every result is rounded to.

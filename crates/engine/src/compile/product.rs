@@ -1,30 +1,51 @@
 //! Linear layers and convolutions: products of activation rows with weights.
 
-use calibench_kernels::{Kernels, NarrowWeights, PackedS8, Requant};
-use rayon::prelude::*;
+use std::cell::RefCell;
+
+use calibench_kernels::{Activation, Finish, Kernels, Output, PackedFloat, PackedS8, Residual};
 
 use super::layout::ConvShape;
-use super::step::{CodeRange, Context, Scratch, SiteParams, scratch};
-use super::storage::{Buffers, Kind, Slot};
-use super::Rounding;
+use super::rows::{Cut, Target, write_rows};
+use super::step::{Context, SiteParams, scratch};
+use super::storage::{Buffers, Kind};
+use super::{Operand, Rounding};
 
-/// Rows handled at a time: the block's patches and accumulators stay in the second-level cache.
+/// Rows of patches gathered at a time, so that they stay in the second-level cache.
 const BLOCK_ROWS: usize = 128;
 
-/// A product `rows × weightsᵀ`, with its epilogue.
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::new()) };
+}
+
+/// Memory that a product needs only while it runs, kept by each thread.
+#[derive(Debug)]
+struct Scratch {
+    patches_f32: Vec<f32>,
+    patches_i8: Vec<i8>,
+    patches_i16: Vec<i16>,
+    acc64: Vec<i64>,
+}
+
+impl Scratch {
+    const fn new() -> Self {
+        Self { patches_f32: Vec::new(), patches_i8: Vec::new(), patches_i16: Vec::new(), acc64: Vec::new() }
+    }
+}
+
+/// A product `rows × weightsᵀ`, with what finishes it.
 #[derive(Debug)]
 pub(super) struct Product {
     pub name: String,
     pub geometry: Geometry,
-    /// Index of the input value, for its site parameters.
-    pub value: usize,
     pub out_channels: usize,
     pub weights: Weights,
-    pub bias: Option<Vec<f32>>,
-    pub relu: bool,
-    pub epilogue: Epilogue,
-    pub from: Slot,
-    pub to: Slot,
+    /// Added to products.
+    pub bias: Vec<f32>,
+    /// Values of the output's shape and order, added to that.
+    pub residual: Option<Operand>,
+    pub activation: Activation,
+    pub input: Operand,
+    pub to: Target,
 }
 
 /// How the rows of the left-hand matrix come about.
@@ -39,29 +60,21 @@ pub(super) enum Geometry {
 /// Weights as held for execution, one entry per group.
 #[derive(Debug)]
 pub(super) enum Weights {
-    F32(Vec<Vec<f32>>),
-    Narrow(Vec<NarrowWeights>),
-    Int { packed: Vec<PackedS8>, scale: Vec<f32> },
+    Float(Vec<PackedFloat>),
+    Int {
+        packed: Vec<PackedS8>,
+        /// Scales of the output channels.
+        scale: Vec<f32>,
+    },
 }
 
-/// What becomes of the accumulators.
-#[derive(Debug)]
-pub(super) enum Epilogue {
-    /// fp32 arithmetic: bias and ReLU in the product.
-    Float,
-    /// Integer accumulators, frozen ranges, int8 output codes.
-    Requantize { correction: Vec<i32>, requant: Vec<Requant>, zero_point: i32, codes: CodeRange },
-    /// Integer accumulators, frozen ranges, fp32 output; the bias is in the correction.
-    Dequantize { correction: Vec<i64>, scale: Vec<f32> },
-    /// Integer accumulators, ranges of this run, fp32 output; the bias is added in fp32.
-    DequantizeDynamic,
-}
-
-/// The corrections and scales of one run.
-struct RunScales<'a> {
-    correction: &'a [i64],
-    scale: &'a [f32],
-    bias: Option<&'a [f32]>,
+/// What turns integer sums into values in one run.
+#[derive(Debug, Default)]
+pub(super) struct RunScales {
+    /// `− zero point · Σ weights` of each column.
+    correction: Vec<i32>,
+    /// Scale of each column.
+    scale: Vec<f32>,
 }
 
 impl Geometry {
@@ -87,6 +100,14 @@ impl Geometry {
         }
     }
 
+    /// Most rows of a block: all where they lie in the input already.
+    fn most_rows(&self) -> usize {
+        match self {
+            Self::Conv(shape) if !shape.is_pointwise() => BLOCK_ROWS,
+            _ => usize::MAX,
+        }
+    }
+
     /// The left-hand rows `first..first + count` of a group: in place, or gathered into `patches`.
     fn rows<'a, T: Copy + Default>(
         &self,
@@ -99,251 +120,181 @@ impl Geometry {
     ) -> &'a [T] {
         let k = self.k();
         match self {
-            Self::Rows { .. } => &input[first * k..(first + count) * k],
-            Self::Conv(shape) if shape.is_pointwise() => &input[first * k..(first + count) * k],
-            Self::Conv(shape) => {
+            Self::Conv(shape) if !shape.is_pointwise() => {
                 let out = scratch(patches, count * k);
                 shape.patches(input, group, first, count, pad, out);
                 out
             }
+            _ => &input[first * k..(first + count) * k],
         }
     }
 }
 
 impl Product {
     pub(super) fn run(&self, batch: usize, buffers: &mut Buffers, context: &mut Context) {
-        let params = context.site_params[self.value];
         let rows = batch * self.geometry.rows_per_sample();
         let n = self.out_channels;
-        let (kernels, rounding) = (context.kernels, context.rounding);
-        if self.to.kind == Kind::I8 {
-            let mut out = buffers.take_i8(self.to);
-            let shared: &Buffers = buffers;
-            for_blocks(&mut out[..rows * n], n, context, |first, block, scratch| {
-                self.requantized_block(first, block, shared, params, kernels, scratch);
-            });
-            buffers.put_i8(self.to, out);
-            return;
-        }
-        let mut out = buffers.take_f32(self.to);
-        let shared: &Buffers = buffers;
-        if matches!(self.epilogue, Epilogue::Float) {
-            for_blocks(&mut out[..rows * n], n, context, |first, block, scratch| {
-                self.float_block(first, block, shared.f32(self.from), kernels, rounding, scratch);
-            });
-        } else {
-            let (correction, scale, bias) = self.run_scales(params);
-            let scales = RunScales { correction: &correction, scale: &scale, bias };
-            for_blocks(&mut out[..rows * n], n, context, |first, block, scratch| {
-                self.dequantized_block(first, block, shared, params, &scales, kernels, scratch);
-            });
-        }
-        buffers.put_f32(self.to, out);
+        let cut = Cut {
+            rows,
+            width: n,
+            unit: 1,
+            most: self.geometry.most_rows(),
+            work: rows * n * self.geometry.k(),
+        };
+        let mut scales = std::mem::take(&mut context.run_scales);
+        self.run_scales(context.site_params[self.input.value], &mut scales);
+        let shared: &Context = context;
+        write_rows(self.to, cut, buffers, shared, |first, block, buffers| {
+            SCRATCH.with_borrow_mut(|scratch| self.block(first, block, buffers, shared, &scales, scratch));
+        });
+        context.run_scales = scales;
     }
 
-    /// Correction per column (`bias − zero point · Σ weights`), scale per column, fp32 bias if any.
-    fn run_scales(&self, params: SiteParams) -> (Vec<i64>, Vec<f32>, Option<&[f32]>) {
-        match (&self.epilogue, &self.weights) {
-            (Epilogue::Dequantize { correction, scale }, _) => (correction.clone(), scale.clone(), None),
-            (_, Weights::Int { packed, scale }) => {
-                let zero = i64::from(params.zero_point);
-                let sums = packed.iter().flat_map(|p| p.col_sums());
-                let correction = sums.map(|s| -zero * i64::from(*s)).collect();
-                let scale = scale.iter().map(|s| s * params.scale).collect();
-                (correction, scale, self.bias.as_deref())
-            }
-            _ => (Vec::new(), Vec::new(), None),
+    /// Correction and scale of each column under the input's parameters.
+    fn run_scales(&self, input: SiteParams, scales: &mut RunScales) {
+        let Weights::Int { packed, scale } = &self.weights else { return };
+        let sums = packed.iter().flat_map(|p| p.col_sums());
+        scales.correction.clear();
+        // int16 sums are 64 bits wide, and so is their correction: see `wide_block`.
+        if self.input.slot.kind == Kind::I8 {
+            scales.correction.extend(sums.map(|s| -input.zero_point * s));
         }
+        scales.scale.clear();
+        scales.scale.extend(scale.iter().map(|s| s * input.scale));
     }
 
-    fn float_block(
+    fn block(
         &self,
         first: usize,
-        block: &mut [f32],
-        input: &[f32],
-        kernels: Kernels,
-        rounding: Rounding,
+        mut block: Output<'_>,
+        buffers: &Buffers,
+        context: &Context,
+        scales: &RunScales,
         scratch: &mut Scratch,
     ) {
-        let (n, k, groups) = (self.out_channels, self.geometry.k(), self.geometry.groups());
-        let (count, per_group) = (block.len() / n, n / groups);
+        let n = self.out_channels;
+        let count = rows_of(&block, n);
+        if let (Kind::I16, Output::F32(out)) = (self.input.slot.kind, &mut block) {
+            return self.wide_block(first, out, buffers, context, scales, scratch);
+        }
+        let (kernels, rounding) = (context.kernels, context.rounding);
         // In the half compute modes product, bias and ReLU round one after the other.
         let fused = rounding == Rounding::None;
+        let (k, groups) = (self.geometry.k(), self.geometry.groups());
+        let per_group = n / groups;
         for group in 0..groups {
-            let rows = self.geometry.rows(input, group, first, count, 0.0, &mut scratch.patches_f32);
             let columns = group * per_group..(group + 1) * per_group;
-            let bias = self.bias.as_ref().filter(|_| fused).map(|b| &b[columns.clone()]);
-            let relu = self.relu && fused;
-            let out = &mut block[columns.start..];
+            let of = |all: &'_ [f32]| -> std::ops::Range<usize> {
+                if all.is_empty() { 0..0 } else { columns.clone() }
+            };
+            let offset = first * n + columns.start;
+            let residual = self.residual.map(|operand| operand.residual(offset, buffers, context));
+            let (bias, activation) =
+                if fused { (&self.bias[..], self.activation) } else { (&[][..], Activation::None) };
+            let mut finish = Finish { bias: &bias[of(bias)], residual, activation, ..Finish::default() };
+            let out = columns_of(&mut block, columns.start);
             match &self.weights {
-                Weights::F32(w) => {
-                    kernels.gemm_f32(count, per_group, k, rows, k, &w[group], k, bias, relu, out, n);
+                Weights::Float(packed) => {
+                    let input = buffers.f32(self.input.slot);
+                    let patches = &mut scratch.patches_f32;
+                    let rows = self.geometry.rows(input, group, first, count, 0.0, patches);
+                    kernels.gemm_float(count, rows, k, &packed[group], &finish, out, n);
                 }
-                Weights::Narrow(w) => {
-                    let widened = &mut scratch.widened;
-                    kernels.gemm_weight_only(count, rows, k, &w[group], bias, relu, out, n, widened);
+                Weights::Int { packed, .. } => {
+                    let pad = context.site_params[self.input.value].zero_point as i8;
+                    let input = buffers.i8(self.input.slot);
+                    let rows = self.geometry.rows(input, group, first, count, pad, &mut scratch.patches_i8);
+                    (finish.correction, finish.scale) =
+                        (&scales.correction[columns.clone()], &scales.scale[columns.clone()]);
+                    kernels.gemm_s8_finish(count, rows, k, &packed[group], &finish, out, n);
                 }
-                Weights::Int { .. } => unreachable!("integer weights have an integer epilogue"),
             }
         }
-        if !fused {
-            round_all(kernels, rounding, block);
-            if let Some(bias) = &self.bias {
-                for row in block.chunks_exact_mut(n) {
-                    for (o, b) in row.iter_mut().zip(bias) {
-                        *o += b;
-                    }
-                }
-                round_all(kernels, rounding, block);
-            }
-            if self.relu {
-                block.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v });
-            }
+        if let (false, Output::F32(out)) = (fused, &mut block) {
+            self.finish_rounding(out, kernels, rounding);
         }
     }
 
-    fn requantized_block(
-        &self,
-        first: usize,
-        block: &mut [i8],
-        buffers: &Buffers,
-        params: SiteParams,
-        kernels: Kernels,
-        scratch: &mut Scratch,
-    ) {
-        let Epilogue::Requantize { correction, requant, zero_point, codes } = &self.epilogue else {
-            unreachable!("int8 outputs are requantized");
-        };
-        let n = self.out_channels;
-        self.accumulate_s8(first, block.len() / n, buffers.i8(self.from), params, kernels, scratch);
-        let low = if self.relu { codes.low.max(*zero_point) } else { codes.low };
-        let (low, high) = (low as i8, codes.high as i8);
-        let acc = &scratch.acc32[..block.len()];
-        kernels.requantize_s8(acc, n, correction, requant, *zero_point, low, high, block);
+    /// Bias and ReLU of the half compute modes, each result rounded.
+    fn finish_rounding(&self, block: &mut [f32], kernels: Kernels, rounding: Rounding) {
+        rounding.apply_all(kernels, block);
+        if !self.bias.is_empty() {
+            for row in block.chunks_exact_mut(self.out_channels) {
+                for (o, b) in row.iter_mut().zip(&self.bias) {
+                    *o += b;
+                }
+            }
+            rounding.apply_all(kernels, block);
+        }
+        if self.activation == Activation::Relu {
+            block.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v });
+        }
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one block of one run; bundling them would only rename them"
-    )]
-    fn dequantized_block(
+    /// A block of 64-bit sums of 16-bit activations.
+    fn wide_block(
         &self,
         first: usize,
         block: &mut [f32],
         buffers: &Buffers,
-        params: SiteParams,
-        scales: &RunScales<'_>,
-        kernels: Kernels,
-        scratch: &mut Scratch,
-    ) {
-        let n = self.out_channels;
-        let RunScales { correction, scale, bias } = *scales;
-        if self.from.kind == Kind::I8 {
-            self.accumulate_s8(first, block.len() / n, buffers.i8(self.from), params, kernels, scratch);
-            let acc = &scratch.acc32[..block.len()];
-            // int8 corrections fit i32: lowering bounds them.
-            let narrow: Vec<i32> = correction.iter().map(|c| *c as i32).collect();
-            kernels.dequantize_s32(acc, n, &narrow, scale, bias, self.relu, block);
-        } else {
-            self.accumulate_s16(first, block.len() / n, buffers.i16(self.from), params, kernels, scratch);
-            let acc = &scratch.acc64[..block.len()];
-            kernels.dequantize_s64(acc, n, correction, scale, bias, self.relu, block);
-        }
-    }
-
-    fn accumulate_s8(
-        &self,
-        first: usize,
-        count: usize,
-        input: &[i8],
-        params: SiteParams,
-        kernels: Kernels,
-        scratch_: &mut Scratch,
+        context: &Context,
+        scales: &RunScales,
+        memory: &mut Scratch,
     ) {
         let Weights::Int { packed, .. } = &self.weights else {
-            unreachable!("integer epilogues have integer weights");
+            unreachable!("16-bit codes meet integer weights");
         };
-        let (n, k) = (self.out_channels, self.geometry.k());
-        let acc = scratch(&mut scratch_.acc32, count * n);
+        let (n, k, count) = (self.out_channels, self.geometry.k(), block.len() / self.out_channels);
+        let zero_point = context.site_params[self.input.value].zero_point;
+        let acc = scratch(&mut memory.acc64, count * n);
         for (group, weights) in packed.iter().enumerate() {
-            let pad = params.zero_point as i8;
-            let rows = self.geometry.rows(input, group, first, count, pad, &mut scratch_.patches_i8);
-            kernels.gemm_s8(count, rows, k, weights, &mut acc[group * weights.n()..], n);
+            let input = buffers.i16(self.input.slot);
+            let rows =
+                self.geometry.rows(input, group, first, count, zero_point as i16, &mut memory.patches_i16);
+            context.kernels.gemm_s16(count, rows, k, weights, &mut acc[group * weights.n()..], n);
         }
-    }
-
-    fn accumulate_s16(
-        &self,
-        first: usize,
-        count: usize,
-        input: &[i16],
-        params: SiteParams,
-        kernels: Kernels,
-        scratch_: &mut Scratch,
-    ) {
-        let Weights::Int { packed, .. } = &self.weights else {
-            unreachable!("integer epilogues have integer weights");
-        };
-        let (n, k) = (self.out_channels, self.geometry.k());
-        let acc = scratch(&mut scratch_.acc64, count * n);
-        for (group, weights) in packed.iter().enumerate() {
-            let pad = params.zero_point as i16;
-            let rows = self.geometry.rows(input, group, first, count, pad, &mut scratch_.patches_i16);
-            kernels.gemm_s16(count, rows, k, weights, &mut acc[group * weights.n()..], n);
-        }
+        let sums = packed.iter().flat_map(|p| p.col_sums());
+        let correction: Vec<i64> = sums.map(|s| -i64::from(zero_point) * i64::from(*s)).collect();
+        let bias = Some(&self.bias[..]).filter(|bias| !bias.is_empty());
+        let relu = self.activation == Activation::Relu;
+        context.kernels.dequantize_s64(acc, n, &correction, &scales.scale, bias, relu, block);
     }
 
     pub(super) fn weight_bytes(&self) -> u64 {
         let weights = match &self.weights {
-            Weights::F32(w) => w.iter().map(|g| 4 * g.len()).sum::<usize>(),
-            Weights::Narrow(w) => w.iter().map(NarrowWeights::bytes).sum(),
+            Weights::Float(packed) => packed.iter().map(PackedFloat::bytes).sum::<usize>(),
             Weights::Int { packed, scale } => {
                 packed.iter().map(PackedS8::bytes).sum::<usize>() + 4 * scale.len()
             }
         };
-        let epilogue = match &self.epilogue {
-            Epilogue::Float | Epilogue::DequantizeDynamic => 0,
-            Epilogue::Requantize { correction, requant, .. } => {
-                4 * correction.len() + size_of::<Requant>() * requant.len()
-            }
-            Epilogue::Dequantize { correction, scale } => 8 * correction.len() + 4 * scale.len(),
-        };
-        (weights + epilogue + self.bias.as_ref().map_or(0, |b| 4 * b.len())) as u64
+        (weights + 4 * self.bias.len()) as u64
     }
 }
 
-fn round_all(kernels: Kernels, rounding: Rounding, values: &mut [f32]) {
-    match rounding {
-        Rounding::None => {}
-        Rounding::Fp16 => kernels.round_f16(values),
-        Rounding::Bf16 => kernels.round_bf16(values),
+impl Operand {
+    /// The operand's values from `offset` on, as something to be added.
+    fn residual<'b>(&self, offset: usize, buffers: &'b Buffers, context: &Context) -> Residual<'b> {
+        match self.slot.kind {
+            Kind::I8 => {
+                let SiteParams { scale, zero_point } = context.site_params[self.value];
+                Residual::S8 { codes: &buffers.i8(self.slot)[offset..], scale, zero_point }
+            }
+            _ => Residual::F32(&buffers.f32(self.slot)[offset..]),
+        }
     }
 }
 
-/// Runs `work(first row, block, scratch)` over blocks of rows, on the pool if there is one.
-fn for_blocks<T: Send>(
-    out: &mut [T],
-    n: usize,
-    context: &mut Context,
-    work: impl Fn(usize, &mut [T], &mut Scratch) + Sync,
-) {
-    match &context.pool {
-        None => {
-            for (i, block) in out.chunks_mut(BLOCK_ROWS * n).enumerate() {
-                work(i * BLOCK_ROWS, block, &mut context.scratch);
-            }
-        }
-        Some(pool) => {
-            // At least one block per thread, so that small batches are shared out too.
-            let rows = out.len() / n;
-            let block_rows = rows.div_ceil(pool.current_num_threads()).clamp(1, BLOCK_ROWS);
-            pool.install(|| {
-                out.par_chunks_mut(block_rows * n)
-                    .enumerate()
-                    .for_each_init(Scratch::default, |scratch, (i, block)| {
-                        work(i * block_rows, block, scratch)
-                    });
-            });
-        }
+fn rows_of(output: &Output<'_>, width: usize) -> usize {
+    match output {
+        Output::F32(out) => out.len() / width,
+        Output::S8(out, _) => out.len() / width,
+    }
+}
+
+/// The same rows from a column on.
+fn columns_of<'a>(output: &'a mut Output<'_>, first: usize) -> Output<'a> {
+    match output {
+        Output::F32(out) => Output::F32(&mut out[first..]),
+        Output::S8(out, quantizer) => Output::S8(&mut out[first..], *quantizer),
     }
 }

@@ -1,13 +1,13 @@
 //! The steps of a plan and what they share while running.
 
 use calibench_graph::Window;
-use calibench_graph::eval::Number;
-use calibench_kernels::Kernels;
+use calibench_kernels::{Activation, Kernels, Output};
 
 use super::general::General;
 use super::matmul::MatMul;
-use super::product::Product;
-use super::storage::{Buffers, Slot};
+use super::product::{Product, RunScales};
+use super::rows::{Cut, Target, write_rows};
+use super::storage::{Buffers, Kind, Slot};
 use super::{CompileOptions, Rounding, float_ops, layout};
 use crate::EngineError;
 
@@ -42,18 +42,8 @@ pub(super) struct Context {
     /// Parameters by value; set by quantize steps, or at compile time for requantized sites.
     pub site_params: Vec<SiteParams>,
     pub pool: Option<rayon::ThreadPool>,
-    pub scratch: Scratch,
-}
-
-/// Memory that a step needs only while it runs.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    pub patches_f32: Vec<f32>,
-    pub patches_i8: Vec<i8>,
-    pub patches_i16: Vec<i16>,
-    pub acc32: Vec<i32>,
-    pub acc64: Vec<i64>,
-    pub widened: Vec<f32>,
+    /// Memory of the products, one after the other.
+    pub run_scales: RunScales,
 }
 
 /// The first `len` elements of a scratch vector, grown when needed.
@@ -79,15 +69,11 @@ impl Context {
                 node: "threads".to_owned(),
                 reason: format!("cannot start {} threads: {e}", options.threads),
             })?;
-        Ok(Self { kernels: options.kernels, rounding, site_params, pool, scratch: Scratch::default() })
+        Ok(Self { kernels: options.kernels, rounding, site_params, pool, run_scales: RunScales::default() })
     }
 
     pub(super) fn round(&self, values: &mut [f32]) {
-        match self.rounding {
-            Rounding::None => {}
-            Rounding::Fp16 => self.kernels.round_f16(values),
-            Rounding::Bf16 => self.kernels.round_bf16(values),
-        }
+        self.rounding.apply_all(self.kernels, values);
     }
 }
 
@@ -113,9 +99,17 @@ pub(super) enum Step {
     Product(Box<Product>),
     MatMul(Box<MatMul>),
     General(Box<General>),
-    Elementwise {
+    /// A function of each value.
+    Activate {
         name: String,
-        op: Elementwise,
+        activation: Activation,
+        len: usize,
+        from: Slot,
+        to: Target,
+    },
+    Scale {
+        name: String,
+        factor: f32,
         len: usize,
         from: Slot,
         to: Slot,
@@ -140,14 +134,14 @@ pub(super) enum Step {
         epsilon: f32,
         len: usize,
         from: Slot,
-        to: Slot,
+        to: Target,
     },
     Softmax {
         name: String,
         width: usize,
         len: usize,
         from: Slot,
-        to: Slot,
+        to: Target,
     },
     MaxPool {
         name: String,
@@ -164,7 +158,7 @@ pub(super) enum Step {
         from: Slot,
         to: Slot,
     },
-    /// `dims` and `axes` without the batch axis.
+    /// `dims` and `axes` without the batch axis; fp32 or int8 codes.
     Permute {
         name: String,
         dims: Vec<usize>,
@@ -172,14 +166,6 @@ pub(super) enum Step {
         from: Slot,
         to: Slot,
     },
-}
-
-/// Operators of one value to one value.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Elementwise {
-    Relu,
-    Gelu,
-    Scale(f32),
 }
 
 impl Step {
@@ -198,25 +184,24 @@ impl Step {
                 let mut out = buffers.take_f32(*to);
                 let params = context.site_params[*value];
                 let n = batch * len;
-                dequantize(*from, params, n, buffers, context.kernels, &mut out[..n]);
+                dequantize(*from, params, 0..n, buffers, context.kernels, &mut out[..n]);
                 buffers.put_f32(*to, out);
             }
             Self::Product(product) => product.run(batch, buffers, context),
             Self::MatMul(matmul) => matmul.run(batch, buffers, context),
-            Self::Elementwise { op, len, from, to, .. } => {
-                float_step(buffers, context, (*from, *to), batch * len, |x, _, out| {
+            Self::Activate { activation, len, from, to, .. } => {
+                let (rows, kernels) = (batch * len, context.kernels);
+                let cut = Cut { rows, width: 1, unit: 1, most: usize::MAX, work: rows };
+                write_rows(*to, cut, buffers, context, |first, out, buffers| {
+                    let x = &buffers.f32(*from)[first..first + length(&out)];
+                    kernels.activate(x, *activation, out);
+                });
+                round_slot(context, buffers, to.slot, rows);
+            }
+            Self::Scale { factor, len, from, to, .. } => {
+                float_step(buffers, context, (*from, *to), batch * len, |x, out| {
                     for (o, x) in out.iter_mut().zip(x) {
-                        *o = match op {
-                            Elementwise::Relu => {
-                                if *x < 0.0 {
-                                    0.0
-                                } else {
-                                    *x
-                                }
-                            }
-                            Elementwise::Gelu => x.gelu(),
-                            Elementwise::Scale(factor) => x * factor,
-                        };
+                        *o = x * factor;
                     }
                 });
             }
@@ -230,7 +215,7 @@ impl Step {
                 buffers.put_f32(*to, out);
             }
             Self::AddParam { param, from, to, .. } => {
-                float_step(buffers, context, (*from, *to), batch * param.len(), |x, _, out| {
+                float_step(buffers, context, (*from, *to), batch * param.len(), |x, out| {
                     for (x, out) in x.chunks_exact(param.len()).zip(out.chunks_exact_mut(param.len())) {
                         for ((o, a), b) in out.iter_mut().zip(x).zip(param) {
                             *o = a + b;
@@ -239,14 +224,31 @@ impl Step {
                 });
             }
             Self::LayerNorm { gamma, beta, epsilon, len, from, to, .. } => {
-                float_step(buffers, context, (*from, *to), batch * len, |x, rounding, out| {
-                    float_ops::layer_norm(x, gamma.len(), gamma, beta, *epsilon, rounding, out);
+                let width = gamma.len();
+                let cut = Cut::of_rows(batch * len, width);
+                write_rows(*to, cut, buffers, context, |first, out, buffers| {
+                    let x = &buffers.f32(*from)[first * width..][..length(&out)];
+                    match (context.rounding, out) {
+                        (Rounding::None, out) => context.kernels.layer_norm(x, gamma, beta, *epsilon, out),
+                        (rounding, Output::F32(out)) => {
+                            float_ops::layer_norm(x, width, gamma, beta, *epsilon, rounding, out);
+                        }
+                        (_, Output::S8(..)) => unreachable!("no codes where values are rounded to halves"),
+                    }
                 });
+                round_slot(context, buffers, to.slot, batch * len);
             }
             Self::Softmax { width, len, from, to, .. } => {
-                float_step(buffers, context, (*from, *to), batch * len, |x, rounding, out| {
-                    float_ops::softmax(x, *width, rounding, out);
+                let cut = Cut::of_rows(batch * len, *width);
+                write_rows(*to, cut, buffers, context, |first, out, buffers| {
+                    let x = &buffers.f32(*from)[first * width..][..length(&out)];
+                    match (context.rounding, out) {
+                        (Rounding::None, out) => context.kernels.softmax(x, *width, out),
+                        (rounding, Output::F32(out)) => float_ops::softmax(x, *width, rounding, out),
+                        (_, Output::S8(..)) => unreachable!("no codes where values are rounded to halves"),
+                    }
                 });
+                round_slot(context, buffers, to.slot, batch * len);
             }
             Self::MaxPool { dims, window, out: out_dims, from, to, .. } => {
                 let n = batch * out_dims[0] * out_dims[1] * dims[2];
@@ -262,13 +264,15 @@ impl Step {
                 buffers.put_f32(*to, out);
             }
             Self::Permute { dims, axes, from, to, .. } => {
-                let mut out = buffers.take_f32(*to);
-                let len: usize = dims.iter().product();
-                let x = buffers.f32(*from);
-                for (x, out) in x.chunks_exact(len).zip(out.chunks_exact_mut(len)).take(batch) {
-                    layout::permute(x, dims, axes, out);
+                if to.kind == Kind::I8 {
+                    let mut out = buffers.take_i8(*to);
+                    permute_all(batch, buffers.i8(*from), dims, axes, &mut out);
+                    buffers.put_i8(*to, out);
+                } else {
+                    let mut out = buffers.take_f32(*to);
+                    permute_all(batch, buffers.f32(*from), dims, axes, &mut out);
+                    buffers.put_f32(*to, out);
                 }
-                buffers.put_f32(*to, out);
             }
         }
         Ok(())
@@ -287,15 +291,37 @@ impl Step {
     }
 }
 
+/// Elements of a block.
+fn length(output: &Output<'_>) -> usize {
+    match output {
+        Output::F32(out) => out.len(),
+        Output::S8(out, _) => out.len(),
+    }
+}
+
+/// Rounds a result in the half compute modes.
+fn round_slot(context: &Context, buffers: &mut Buffers, slot: Slot, n: usize) {
+    if context.rounding != Rounding::None {
+        context.round(&mut buffers.f32_mut(slot)[..n]);
+    }
+}
+
+fn permute_all<T: Copy>(batch: usize, x: &[T], dims: &[usize], axes: &[usize], out: &mut [T]) {
+    let len: usize = dims.iter().product();
+    for (x, out) in x.chunks_exact(len).zip(out.chunks_exact_mut(len)).take(batch) {
+        layout::permute(x, dims, axes, out);
+    }
+}
+
 fn float_step(
     buffers: &mut Buffers,
     context: &Context,
     (from, to): (Slot, Slot),
     n: usize,
-    compute: impl FnOnce(&[f32], Rounding, &mut [f32]),
+    compute: impl FnOnce(&[f32], &mut [f32]),
 ) {
     let mut out = buffers.take_f32(to);
-    compute(&buffers.f32(from)[..n], context.rounding, &mut out[..n]);
+    compute(&buffers.f32(from)[..n], &mut out[..n]);
     context.round(&mut out[..n]);
     buffers.put_f32(to, out);
 }
@@ -323,7 +349,7 @@ fn quantize(
     };
     context.site_params[value] = params;
     let SiteParams { scale, zero_point } = params;
-    if to.kind == super::storage::Kind::I8 {
+    if to.kind == Kind::I8 {
         let mut out = buffers.take_i8(to);
         let x = &buffers.f32(from)[..n];
         context.kernels.quantize_s8(x, scale, zero_point, codes.low, codes.high, &mut out[..n]);
@@ -336,18 +362,18 @@ fn quantize(
     }
 }
 
-/// `scale · (q − zero point)` of the first `out.len()` codes of a slot.
+/// `scale · (q − zero point)` of some codes of a slot.
 pub(super) fn dequantize(
     from: Slot,
     params: SiteParams,
-    n: usize,
+    range: std::ops::Range<usize>,
     buffers: &Buffers,
     kernels: Kernels,
     out: &mut [f32],
 ) {
-    if from.kind == super::storage::Kind::I8 {
-        kernels.dequantize_s8(&buffers.i8(from)[..n], params.scale, params.zero_point, out);
+    if from.kind == Kind::I8 {
+        kernels.dequantize_s8(&buffers.i8(from)[range], params.scale, params.zero_point, out);
     } else {
-        kernels.dequantize_s16(&buffers.i16(from)[..n], params.scale, params.zero_point, out);
+        kernels.dequantize_s16(&buffers.i16(from)[range], params.scale, params.zero_point, out);
     }
 }

@@ -52,16 +52,20 @@ impl Step {
             Self::General(general) => 4 * general.elements(batch),
             Self::Quantize { len, from, to, .. }
             | Self::Dequantize { len, from, to, .. }
-            | Self::Elementwise { len, from, to, .. }
+            | Self::Scale { len, from, to, .. } => through(from, to, *len),
+            Self::Activate { len, from, to, .. }
             | Self::LayerNorm { len, from, to, .. }
-            | Self::Softmax { len, from, to, .. } => through(from, to, *len),
+            | Self::Softmax { len, from, to, .. } => through(from, &to.slot, *len),
             Self::Add { len, lhs, rhs, to, .. } => one(lhs, *len) + through(rhs, to, *len),
             Self::AddParam { param, from, to, .. } => through(from, to, param.len()),
-            Self::Product(p) => one(&p.from, p.inputs()) + one(&p.to, p.outputs()),
+            Self::Product(p) => {
+                let residual = p.residual.map_or(0, |operand| one(&operand.slot, p.outputs()));
+                one(&p.input.slot, p.inputs()) + residual + one(&p.to.slot, p.outputs())
+            }
             Self::MatMul(m) => {
                 one(&m.lhs.slot, m.heads * m.m * m.k)
                     + one(&m.rhs.slot, m.heads * m.k * m.n)
-                    + one(&m.to, m.heads * m.m * m.n)
+                    + one(&m.to.slot, m.heads * m.m * m.n)
             }
             Self::MaxPool { dims, out, from, to, .. } => {
                 one(from, dims.iter().product()) + one(to, out[0] * out[1] * dims[2])
@@ -107,12 +111,12 @@ mod tests {
     #[test]
     fn a_linear_layer_multiplies_rows_by_inputs_by_outputs() {
         let mut g = GraphBuilder::new("linear", vec![Dim::Batch, Dim::Fixed(5)]);
-        let weight = Tensor::new([3, 5], vec![1.0; 15]).expect("15 values");
+        let weight = Tensor::new([16, 5], vec![1.0; 80]).expect("80 values");
         let y = g.add("fc", Op::Linear, &[g.input()], vec![("w", weight)]).expect("it fits");
         let graph = g.finish(y);
-        // 15 weights once, 5 inputs and 3 outputs a sample, each of four bytes.
-        assert_eq!(work(&graph, 1), Work { operations: 15, traffic_bytes: 4 * (15 + 5 + 3) });
-        assert_eq!(work(&graph, 4), Work { operations: 60, traffic_bytes: 4 * (15 + 4 * (5 + 3)) });
+        // 80 weights once, 5 inputs and 16 outputs a sample, each of four bytes.
+        assert_eq!(work(&graph, 1), Work { operations: 80, traffic_bytes: 4 * (80 + 5 + 16) });
+        assert_eq!(work(&graph, 4), Work { operations: 320, traffic_bytes: 4 * (80 + 4 * (5 + 16)) });
     }
 
     #[test]

@@ -1,39 +1,39 @@
 //! Integer GEMM, scalar.
 
-use crate::pack::{PANEL, PackedS8};
+use crate::blocks::Block;
+use crate::pack::{Group, PANEL, PackedS8};
 
-/// `C[i, j] = Σ_k A[i, k] · B[j, k]` for i8 or u8 activations, in i32.
-pub(crate) fn gemm_i32<T: Copy + Into<i16>>(
-    m: usize,
-    a: &[T],
-    lda: usize,
+/// `A · Bᵀ` for i8 or u8 activations, a row at a time.
+pub(crate) fn accumulate<T: Copy + Into<i16>>(
+    (m, a, lda): (usize, &[T], usize),
     b: &PackedS8,
-    c: &mut [i32],
-    ldc: usize,
+    mut sink: impl FnMut(Block<'_, i32>),
 ) {
-    for i in 0..m {
-        let row = &a[i * lda..][..b.k()];
-        for (panel, out) in c[i * ldc..][..b.n()].chunks_mut(PANEL).enumerate() {
-            let mut sums = [0_i32; PANEL];
-            for (pair, w) in row.chunks(2).zip(b.panel(panel)) {
+    let ld = b.panels() * PANEL;
+    let mut acc = vec![0; ld];
+    for top in 0..m {
+        let row = &a[top * lda..][..b.k()];
+        for (panel, sums) in acc.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
+            sums.fill(0);
+            for (pair, w) in row.chunks(2).zip(b.panel(panel, Group::Pairs).as_chunks::<{ 2 * PANEL }>().0) {
                 let a0 = i32::from(pair[0].into());
                 let a1 = pair.get(1).map_or(0, |&v| i32::from(v.into()));
                 for (lane, sum) in sums.iter_mut().enumerate() {
                     *sum += a0 * i32::from(w[2 * lane]) + a1 * i32::from(w[2 * lane + 1]);
                 }
             }
-            out.copy_from_slice(&sums[..out.len()]);
         }
+        sink(Block { top, rows: 1, left: 0, width: b.n(), acc: &acc, ld });
     }
 }
 
 /// `C[i, j] = Σ_k A[i, k] · B[j, k]` for i16 activations, in i64.
-pub(crate) fn gemm_i64(m: usize, a: &[i16], lda: usize, b: &PackedS8, c: &mut [i64], ldc: usize) {
+pub(crate) fn gemm_s16(m: usize, a: &[i16], lda: usize, b: &PackedS8, c: &mut [i64], ldc: usize) {
     for i in 0..m {
         let row = &a[i * lda..][..b.k()];
         for (panel, out) in c[i * ldc..][..b.n()].chunks_mut(PANEL).enumerate() {
             let mut sums = [0_i64; PANEL];
-            for (pair, w) in row.chunks(2).zip(b.panel(panel)) {
+            for (pair, w) in row.chunks(2).zip(b.panel(panel, Group::Pairs).as_chunks::<{ 2 * PANEL }>().0) {
                 let a0 = i32::from(pair[0]);
                 let a1 = i32::from(pair.get(1).copied().unwrap_or(0));
                 for (lane, sum) in sums.iter_mut().enumerate() {

@@ -65,15 +65,7 @@ impl Kernels {
         if !check_epilogue(op, acc, n_cols, corr, scale, bias, out) {
             return;
         }
-        match self.proof {
-            crate::isa::Proof::Generic => {
-                crate::generic::dequantize::accumulators(acc, n_cols, corr, scale, bias, relu, out)
-            }
-            #[cfg(target_arch = "x86_64")]
-            crate::isa::Proof::Avx2(token) => {
-                crate::x86_64::dequantize::dequantize_s32(token, acc, n_cols, corr, scale, bias, relu, out)
-            }
-        }
+        dispatch!(self, dequantize::accumulators | dequantize_s32(acc, n_cols, corr, scale, bias, relu, out));
     }
 
     /// i64 accumulators to f32, as [`dequantize_s32`](Self::dequantize_s32).
@@ -94,15 +86,7 @@ impl Kernels {
         if !check_epilogue(op, acc, n_cols, corr, scale, bias, out) {
             return;
         }
-        match self.proof {
-            crate::isa::Proof::Generic => {
-                crate::generic::dequantize::accumulators(acc, n_cols, corr, scale, bias, relu, out)
-            }
-            #[cfg(target_arch = "x86_64")]
-            crate::isa::Proof::Avx2(token) => {
-                crate::x86_64::dequantize::dequantize_s64(token, acc, n_cols, corr, scale, bias, relu, out)
-            }
-        }
+        dispatch!(self, dequantize::accumulators | dequantize_s64(acc, n_cols, corr, scale, bias, relu, out));
     }
 }
 

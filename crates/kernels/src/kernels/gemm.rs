@@ -1,17 +1,34 @@
 //! Integer GEMM and row sums.
 
-use super::check_matrix;
-use crate::{Kernels, PackedS8};
+use super::{check_finish, check_matrix};
+#[cfg(target_arch = "x86_64")]
+use crate::x86_64;
+use crate::{
+    Finish, Isa, Kernels, Output, PackedS8,
+    blocks::Block,
+    generic,
+    isa::Proof,
+    lanes::{self, finish::FinishBlock},
+    pack::Group,
+};
 
 impl Kernels {
-    /// Packs int8 weights for the integer GEMMs.
+    /// Packs int8 weights for products with 8-bit activations.
     ///
     /// `b` is `[n, k]` row-major (output features by input features), contiguous.
     ///
     /// # Panics
     /// When `b` is shorter than `n · k`, or `k` is above [`MAX_K_S8`](crate::MAX_K_S8).
     pub fn pack_s8(&self, b: &[i8], n: usize, k: usize) -> PackedS8 {
-        PackedS8::pack(b, n, k, k, 1)
+        PackedS8::pack(b, n, k, k, 1, self.group())
+    }
+
+    /// Packs int8 weights for products with 16-bit activations.
+    ///
+    /// # Panics
+    /// As [`pack_s8`](Self::pack_s8).
+    pub fn pack_s8_for_s16(&self, b: &[i8], n: usize, k: usize) -> PackedS8 {
+        PackedS8::pack(b, n, k, k, 1, Group::Pairs)
     }
 
     /// [`pack_s8`](Self::pack_s8) for any layout: element (j, kk) of `B[n, k]` is
@@ -27,7 +44,31 @@ impl Kernels {
         stride_n: usize,
         stride_k: usize,
     ) -> PackedS8 {
-        PackedS8::pack(b, n, k, stride_n, stride_k)
+        PackedS8::pack(b, n, k, stride_n, stride_k, self.group())
+    }
+
+    /// [`pack_s8_strided`](Self::pack_s8_strided) into memory that was packed before, by the same kernels.
+    ///
+    /// # Panics
+    /// As [`pack_s8`](Self::pack_s8).
+    pub fn repack_s8_strided(
+        &self,
+        packed: &mut PackedS8,
+        b: &[i8],
+        n: usize,
+        k: usize,
+        stride_n: usize,
+        stride_k: usize,
+    ) {
+        packed.refill(b, n, k, stride_n, stride_k);
+    }
+
+    /// How the instruction set's kernels for 8-bit activations want weights packed.
+    fn group(&self) -> Group {
+        match self.isa() {
+            Isa::Generic | Isa::Avx2 => Group::Pairs,
+            Isa::AvxVnni | Isa::Avx512Vnni => Group::Quads,
+        }
     }
 
     /// Signed int8 product: `C[i, j] = Σ_k A[i, k] · B[j, k]`, exact in i32.
@@ -36,53 +77,92 @@ impl Kernels {
     /// `c` is overwritten, its padding left alone. `k = 0` gives zeros.
     ///
     /// # Panics
-    /// When a slice is too short.
+    /// When a slice is too short, or `b` was packed by the kernels of another instruction set.
     pub fn gemm_s8(&self, m: usize, a: &[i8], lda: usize, b: &PackedS8, c: &mut [i32], ldc: usize) {
-        if !prepare("gemm_s8", m, a.len(), lda, b, c, ldc) {
-            return;
-        }
-        match self.proof {
-            crate::isa::Proof::Generic => crate::generic::gemm::gemm_i32(m, a, lda, b, c, ldc),
-            #[cfg(target_arch = "x86_64")]
-            crate::isa::Proof::Avx2(token) => {
-                crate::x86_64::gemm::gemm_s8(token, m, a, lda, b, c, ldc);
-            }
+        if prepare("gemm_s8", m, a.len(), lda, b, c, ldc) {
+            self.accumulate_s8(m, a, lda, b, |block| copy(&block, c, ldc));
         }
     }
 
     /// Unsigned activations by signed weights: as [`gemm_s8`](Self::gemm_s8) with `A` in u8.
     ///
     /// # Panics
-    /// When a slice is too short.
+    /// As [`gemm_s8`](Self::gemm_s8).
     pub fn gemm_u8(&self, m: usize, a: &[u8], lda: usize, b: &PackedS8, c: &mut [i32], ldc: usize) {
         if !prepare("gemm_u8", m, a.len(), lda, b, c, ldc) {
             return;
         }
         match self.proof {
-            crate::isa::Proof::Generic => crate::generic::gemm::gemm_i32(m, a, lda, b, c, ldc),
+            Proof::Generic => generic::gemm::accumulate((m, a, lda), b, |block| copy(&block, c, ldc)),
             #[cfg(target_arch = "x86_64")]
-            crate::isa::Proof::Avx2(token) => {
-                crate::x86_64::gemm::gemm_u8(token, m, a, lda, b, c, ldc);
+            Proof::Avx2(token) => {
+                x86_64::gemm::accumulate_pairs(token, (m, a, lda), b, |block| copy(&block, c, ldc));
             }
+            #[cfg(target_arch = "x86_64")]
+            Proof::AvxVnni(token) => {
+                x86_64::vnni::accumulate_256(token, (m, a, lda), b, |block| copy(&block, c, ldc));
+            }
+            #[cfg(target_arch = "x86_64")]
+            Proof::Avx512Vnni(token) => {
+                x86_64::vnni::accumulate_512(token, (m, a, lda), b, |block| copy(&block, c, ldc));
+            }
+        }
+    }
+
+    /// [`gemm_s8`](Self::gemm_s8), then `finish`, block by block while the sums are in cache.
+    ///
+    /// The rows of the output are `[m, n]`, `ldo` apart.
+    ///
+    /// # Panics
+    /// When a slice is too short, or `b` was packed by the kernels of another instruction set.
+    pub fn gemm_s8_finish(
+        &self,
+        m: usize,
+        a: &[i8],
+        lda: usize,
+        b: &PackedS8,
+        finish: &Finish<'_>,
+        mut output: Output<'_>,
+        ldo: usize,
+    ) {
+        const OP: &str = "gemm_s8_finish";
+        check_matrix(OP, "a", a.len(), m, b.k(), lda);
+        check_finish(OP, m, b.n(), finish, &output, ldo);
+        self.accumulate_s8(m, a, lda, b, |block| {
+            let output = &mut output;
+            lanes::run(self.proof, FinishBlock { block, finish, output, ld: ldo });
+        });
+    }
+
+    /// `A · Bᵀ`, block by block; sizes are checked by the caller, and none is 0.
+    pub(crate) fn accumulate_s8(
+        &self,
+        m: usize,
+        a: &[i8],
+        lda: usize,
+        b: &PackedS8,
+        sink: impl FnMut(Block<'_, i32>),
+    ) {
+        match self.proof {
+            Proof::Generic => generic::gemm::accumulate((m, a, lda), b, sink),
+            #[cfg(target_arch = "x86_64")]
+            Proof::Avx2(token) => x86_64::gemm::accumulate_pairs(token, (m, a, lda), b, sink),
+            #[cfg(target_arch = "x86_64")]
+            Proof::AvxVnni(token) => x86_64::vnni::accumulate_256(token, (m, a, lda), b, sink),
+            #[cfg(target_arch = "x86_64")]
+            Proof::Avx512Vnni(token) => x86_64::vnni::accumulate_512(token, (m, a, lda), b, sink),
         }
     }
 
     /// 16-bit activations by int8 weights (W8A16): `C[i, j] = Σ_k A[i, k] · B[j, k]`, exact in i64.
     ///
-    /// Shapes as in [`gemm_s8`](Self::gemm_s8).
+    /// Shapes as in [`gemm_s8`](Self::gemm_s8); `b` is packed by [`pack_s8_for_s16`](Self::pack_s8_for_s16).
     ///
     /// # Panics
-    /// When a slice is too short.
+    /// When a slice is too short, or `b` was packed for 8-bit activations.
     pub fn gemm_s16(&self, m: usize, a: &[i16], lda: usize, b: &PackedS8, c: &mut [i64], ldc: usize) {
-        if !prepare("gemm_s16", m, a.len(), lda, b, c, ldc) {
-            return;
-        }
-        match self.proof {
-            crate::isa::Proof::Generic => crate::generic::gemm::gemm_i64(m, a, lda, b, c, ldc),
-            #[cfg(target_arch = "x86_64")]
-            crate::isa::Proof::Avx2(token) => {
-                crate::x86_64::gemm::gemm_s16(token, m, a, lda, b, c, ldc);
-            }
+        if prepare("gemm_s16", m, a.len(), lda, b, c, ldc) {
+            dispatch!(self, gemm::gemm_s16(m, a, lda, b, c, ldc));
         }
     }
 
@@ -123,4 +203,12 @@ fn prepare<C: Copy + Default>(
         }
     }
     k > 0
+}
+
+/// Writes a block of accumulators to its place.
+fn copy(block: &Block<'_, i32>, c: &mut [i32], ldc: usize) {
+    for r in 0..block.rows {
+        c[(block.top + r) * ldc + block.left..][..block.width]
+            .copy_from_slice(&block.acc[r * block.ld..][..block.width]);
+    }
 }

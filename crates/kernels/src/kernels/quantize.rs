@@ -40,15 +40,7 @@ impl Kernels {
         let op = "dequantize_s8";
         check_len(op, "out", out.len(), q.len());
         check_zero_point(op, zero_point);
-        match self.proof {
-            crate::isa::Proof::Generic => {
-                crate::generic::dequantize::values(q, scale, zero_point, out);
-            }
-            #[cfg(target_arch = "x86_64")]
-            crate::isa::Proof::Avx2(token) => {
-                crate::x86_64::dequantize::dequantize_s8(token, q, scale, zero_point, out);
-            }
-        }
+        dispatch!(self, dequantize::values | dequantize_s8(q, scale, zero_point, out));
     }
 
     /// int16 to f32, as [`dequantize_s8`](Self::dequantize_s8).
@@ -59,15 +51,7 @@ impl Kernels {
         let op = "dequantize_s16";
         check_len(op, "out", out.len(), q.len());
         check_zero_point(op, zero_point);
-        match self.proof {
-            crate::isa::Proof::Generic => {
-                crate::generic::dequantize::values(q, scale, zero_point, out);
-            }
-            #[cfg(target_arch = "x86_64")]
-            crate::isa::Proof::Avx2(token) => {
-                crate::x86_64::dequantize::dequantize_s16(token, q, scale, zero_point, out);
-            }
-        }
+        dispatch!(self, dequantize::values | dequantize_s16(q, scale, zero_point, out));
     }
 
     /// The smallest and largest finite value; NaN and ±inf are skipped. `None` where there is none.

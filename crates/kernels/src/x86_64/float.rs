@@ -1,52 +1,112 @@
-//! Strided f32 matrix product: the `gemm` crate, which dispatches on the CPU by itself: AVX2 + FMA,
-//! the same instruction set as the integer kernels, unless its feature `x86-v4` (AVX-512) is on.
+//! fp32 tiles on fused multiply-add.
+//!
+//! A is read where it lies, a broadcast for each row and k; B is packed, 16 columns to a panel: two registers of 256
+//! bits, or one of 512. 6×16 and 12×32 keep 12 and 24 accumulators, more than the 8 (4 cycles × 2 units) that hide the
+//! latency of the addition.
 
-use crate::Avx2;
+use std::arch::x86_64::*;
 
-/// `C[i, j] = Σ_k A[i, k] · B[k, j]`, element (r, s) of an operand at `r · rs + s · cs`.
-///
-/// # Panics
-/// When a slice is too short for its strides.
-pub(crate) fn matmul(
-    _: Avx2,
-    m: usize,
-    n: usize,
+use super::{load_f32x8, store_f32x8, vnni::by_height};
+use crate::{Avx2, Avx512Vnni, blocks_float::FloatTile, pack::PANEL};
+
+/// The 6×16 tile.
+#[derive(Clone, Copy)]
+pub(crate) struct Fma256(pub Avx2);
+
+/// The 12×32 tile.
+#[derive(Clone, Copy)]
+pub(crate) struct Fma512(pub Avx512Vnni);
+
+impl FloatTile for Fma256 {
+    const ROWS: usize = 6;
+    const PANELS: usize = 1;
+
+    fn tile(self, height: usize, k: usize, a: &[f32], lda: usize, b: &[&[f32]], c: &mut [f32], ldc: usize) {
+        // SAFETY: the token proves that the CPU has AVX2 and FMA.
+        unsafe { by_height!(height, [1 2 3 4 5 6], H => tile_256::<H>(k, a, lda, b[0], c, ldc)) }
+    }
+}
+
+impl FloatTile for Fma512 {
+    const ROWS: usize = 12;
+    const PANELS: usize = 2;
+
+    fn tile(self, height: usize, k: usize, a: &[f32], lda: usize, b: &[&[f32]], c: &mut [f32], ldc: usize) {
+        // SAFETY: the token proves that the CPU has AVX-512 F.
+        unsafe {
+            match b {
+                [one] => {
+                    by_height!(height, [1 2 3 4 5 6 7 8 9 10 11 12], H => tile_512::<H, 1>(k, a, lda, [one], c, ldc));
+                }
+                [one, two] => {
+                    by_height!(height, [1 2 3 4 5 6 7 8 9 10 11 12], H => tile_512::<H, 2>(k, a, lda, [one, two], c, ldc));
+                }
+                _ => unreachable!("a tile of {} panels", b.len()),
+            }
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn tile_256<const MR: usize>(k: usize, a: &[f32], lda: usize, b: &[f32], c: &mut [f32], ldc: usize) {
+    let a: [&[f32]; MR] = std::array::from_fn(|r| if k == 0 { &[] } else { &a[r * lda..][..k] });
+    let b = &b.as_chunks::<PANEL>().0[..k];
+    let mut acc = [[_mm256_setzero_ps(); 2]; MR];
+    for (p, b) in b.iter().enumerate() {
+        let (halves, _) = b.as_chunks::<8>();
+        let (b0, b1) = (load_f32x8(&halves[0]), load_f32x8(&halves[1]));
+        for r in 0..MR {
+            let x = _mm256_set1_ps(a[r][p]);
+            acc[r][0] = _mm256_fmadd_ps(x, b0, acc[r][0]);
+            acc[r][1] = _mm256_fmadd_ps(x, b1, acc[r][1]);
+        }
+    }
+    for (r, acc) in acc.iter().enumerate() {
+        let (halves, _) = c[r * ldc..][..PANEL].as_chunks_mut::<8>();
+        store_f32x8(&mut halves[0], acc[0]);
+        store_f32x8(&mut halves[1], acc[1]);
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+fn tile_512<const MR: usize, const NP: usize>(
     k: usize,
     a: &[f32],
-    (rs_a, cs_a): (usize, usize),
-    b: &[f32],
-    (rs_b, cs_b): (usize, usize),
+    lda: usize,
+    b: [&[f32]; NP],
     c: &mut [f32],
-    rs_c: usize,
+    ldc: usize,
 ) {
-    assert!(m > 0 && n > 0 && k > 0 && rs_c >= n, "matmul: empty or overlapping rows");
-    assert!((m - 1) * rs_a + (k - 1) * cs_a < a.len(), "matmul: a is too short");
-    assert!((k - 1) * rs_b + (n - 1) * cs_b < b.len(), "matmul: b is too short");
-    assert!((m - 1) * rs_c + n <= c.len(), "matmul: c is too short");
-    // SAFETY: every index that the strides reach lies inside its slice (asserted above), slices are
-    // at most isize::MAX bytes so the strides in use fit isize, `c` is borrowed mutably and so
-    // overlaps neither operand, and its rows do not overlap. `read_dst` is false: `alpha` is unused.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.as_mut_ptr(),
-            1,
-            rs_c as isize,
-            false,
-            a.as_ptr(),
-            cs_a as isize,
-            rs_a as isize,
-            b.as_ptr(),
-            cs_b as isize,
-            rs_b as isize,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+    let a: [&[f32]; MR] = std::array::from_fn(|r| if k == 0 { &[] } else { &a[r * lda..][..k] });
+    let b = b.map(|panel| &panel.as_chunks::<PANEL>().0[..k]);
+    let mut acc = [[_mm512_setzero_ps(); NP]; MR];
+    for p in 0..k {
+        let b: [__m512; NP] = std::array::from_fn(|v| load_f32x16(&b[v][p]));
+        for r in 0..MR {
+            let x = _mm512_set1_ps(a[r][p]);
+            for v in 0..NP {
+                acc[r][v] = _mm512_fmadd_ps(x, b[v], acc[r][v]);
+            }
+        }
     }
+    for (r, acc) in acc.iter().enumerate() {
+        let (parts, _) = c[r * ldc..][..NP * PANEL].as_chunks_mut::<PANEL>();
+        for (part, acc) in parts.iter_mut().zip(acc) {
+            store_f32x16(part, *acc);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_f32x16(src: &[f32; 16]) -> __m512 {
+    // SAFETY: reads the 64 bytes of the array, unaligned.
+    unsafe { _mm512_loadu_ps(src.as_ptr()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_f32x16(dst: &mut [f32; 16], value: __m512) {
+    // SAFETY: writes the 64 bytes of the array, unaligned.
+    unsafe { _mm512_storeu_ps(dst.as_mut_ptr(), value) }
 }

@@ -6,147 +6,137 @@
 //! block that lives in L2 and serves every panel of B. The 6×16 tile keeps 12 accumulators, 2
 //! vectors of B and 1 broadcast pair of A in the 16 registers.
 
-use std::{arch::x86_64::*, cell::RefCell};
+use std::{arch::x86_64::*, cell::RefCell, ops::Range};
 
-use super::{broadcast_pair, load_i8x16, load_i8x32, store_i32x8, store_i64x4};
+use super::{broadcast_pair, load_i8x16, load_i8x32, load_i32x8, store_i32x8, store_i64x4};
 use crate::{
-    Avx2, generic,
-    pack::{PAIR_BYTES, PANEL, PackedS8},
+    Avx2,
+    blocks::{Block, IntTile, Memory, accumulate, tiles},
+    generic,
+    pack::{Group, PANEL, PackedS8},
 };
 
 /// Rows of a full tile.
 const ROWS: usize = 6;
-/// Bytes of widened A per block: half of the smallest L2 that comes with AVX2 (256 KiB).
-const A_BLOCK_BYTES: usize = 128 * 1024;
+/// Bytes of one k-pair of one panel.
+const PAIR_BYTES: usize = 2 * PANEL;
 /// k-pairs of i16 × s8 that an i32 lane holds: |−32768 · −128 · 2| = 2^23 each, 255 · 2^23 < 2^31.
 const S16_PAIRS: usize = 255;
 
 const _: () = assert!(S16_PAIRS as i64 * (1 << 23) <= i32::MAX as i64);
 
-/// An activation type, widened exactly to i16.
-trait Activation: Copy {
-    fn widen(self) -> i16;
-}
-
-impl Activation for i8 {
-    fn widen(self) -> i16 {
-        self.into()
-    }
-}
-
-impl Activation for u8 {
-    fn widen(self) -> i16 {
-        self.into()
-    }
-}
-
-impl Activation for i16 {
-    fn widen(self) -> i16 {
-        self
-    }
-}
-
-/// An accumulator: how many k-pairs an i32 tile may hold before it is added to this type.
-trait Accumulator: Copy + Default {
-    const FLUSH_PAIRS: usize;
-    fn add(&mut self, tile: i32);
-}
-
-impl Accumulator for i32 {
-    /// `PackedS8` bounds k, so that a whole reduction fits.
-    const FLUSH_PAIRS: usize = usize::MAX;
-    fn add(&mut self, tile: i32) {
-        *self += tile;
-    }
-}
-
-impl Accumulator for i64 {
-    const FLUSH_PAIRS: usize = S16_PAIRS;
-    fn add(&mut self, tile: i32) {
-        *self += i64::from(tile);
-    }
-}
-
 thread_local! {
-    /// Widened A, kept between calls: at most `A_BLOCK_BYTES`, or 6 rows of k where that is more.
-    static SCRATCH: RefCell<Vec<[i16; 2]>> = const { RefCell::new(Vec::new()) };
+    static MEMORY: RefCell<Memory<[i16; 2]>> = const { RefCell::new(Memory::new()) };
+    /// Widened rows of 16-bit activations.
+    static WIDE: RefCell<Vec<[i16; 2]>> = const { RefCell::new(Vec::new()) };
 }
 
-pub(crate) fn gemm_s8(_: Avx2, m: usize, a: &[i8], lda: usize, b: &PackedS8, c: &mut [i32], ldc: usize) {
-    // SAFETY: the token proves that the CPU has AVX2.
-    unsafe { gemm(m, a, lda, b, c, ldc) }
+/// `A · Bᵀ` for i8 or u8 activations, block by block.
+pub(crate) fn accumulate_pairs<T: Copy + Into<i16>>(
+    token: Avx2,
+    (m, a, lda): (usize, &[T], usize),
+    b: &PackedS8,
+    sink: impl FnMut(Block<'_, i32>),
+) {
+    MEMORY.with(|memory| accumulate(Pairs(token), memory, (m, a, lda), b, (0, widen_row), sink));
 }
 
-pub(crate) fn gemm_u8(_: Avx2, m: usize, a: &[u8], lda: usize, b: &PackedS8, c: &mut [i32], ldc: usize) {
-    // SAFETY: the token proves that the CPU has AVX2.
-    unsafe { gemm(m, a, lda, b, c, ldc) }
-}
+/// The 6×16 tile.
+#[derive(Clone, Copy)]
+struct Pairs(Avx2);
 
-pub(crate) fn gemm_s16(_: Avx2, m: usize, a: &[i16], lda: usize, b: &PackedS8, c: &mut [i64], ldc: usize) {
-    // SAFETY: the token proves that the CPU has AVX2.
-    unsafe { gemm(m, a, lda, b, c, ldc) }
+impl IntTile for Pairs {
+    const ROWS: usize = ROWS;
+    const PANELS: usize = 1;
+    type Cell = [i16; 2];
+
+    fn tile(
+        self,
+        height: usize,
+        a: &[[i16; 2]],
+        b: &PackedS8,
+        panels: Range<usize>,
+        init: &[i32],
+        c: &mut [i32],
+        ldc: usize,
+    ) {
+        let w = b.panel(panels.start, Group::Pairs).as_chunks::<PAIR_BYTES>().0;
+        let init = init.first_chunk().expect("a panel of 16 columns");
+        // SAFETY: the token proves that the CPU has AVX2.
+        unsafe {
+            match height {
+                1 => write_tile::<1>(a, w, init, c, ldc),
+                2 => write_tile::<2>(a, w, init, c, ldc),
+                3 => write_tile::<3>(a, w, init, c, ldc),
+                4 => write_tile::<4>(a, w, init, c, ldc),
+                5 => write_tile::<5>(a, w, init, c, ldc),
+                _ => write_tile::<ROWS>(a, w, init, c, ldc),
+            }
+        }
+    }
 }
 
 #[target_feature(enable = "avx2")]
-fn gemm<A: Activation, C: Accumulator>(m: usize, a: &[A], lda: usize, b: &PackedS8, c: &mut [C], ldc: usize) {
-    let (n, k, pairs) = (b.n(), b.k(), b.pairs());
-    let block_rows = (A_BLOCK_BYTES / (4 * pairs.max(1)) / ROWS).max(1) * ROWS;
-    let mut scratch = SCRATCH.take();
-    for top in (0..m).step_by(block_rows) {
-        let rows = block_rows.min(m - top);
-        scratch.resize(rows * pairs, [0; 2]);
-        widen_rows(k, &a[top * lda..], lda, &mut scratch);
+fn write_tile<const MR: usize>(
+    a: &[[i16; 2]],
+    b: &[[i8; PAIR_BYTES]],
+    init: &[i32; PANEL],
+    c: &mut [i32],
+    ldc: usize,
+) {
+    let rows: [&[[i16; 2]]; MR] = std::array::from_fn(|r| &a[r * b.len()..][..b.len()]);
+    for (r, sums) in micro_kernel(rows, b, init).iter().enumerate() {
+        c[r * ldc..][..PANEL].copy_from_slice(sums);
+    }
+}
+
+/// 16-bit activations: an i32 tile is added to i64 sums before it could overflow.
+pub(crate) fn gemm_s16(_: Avx2, m: usize, a: &[i16], lda: usize, b: &PackedS8, c: &mut [i64], ldc: usize) {
+    let (n, k, pairs) = (b.n(), b.k(), b.groups());
+    let mut wide = WIDE.take();
+    for (top, height) in tiles(m, ROWS) {
+        crate::blocks::grow(&mut wide, height * pairs);
+        for (r, cells) in wide[..height * pairs].chunks_exact_mut(pairs).enumerate() {
+            widen_row(&a[(top + r) * lda..][..k], cells);
+        }
         for panel in 0..b.panels() {
-            let left = panel * PANEL;
-            let width = PANEL.min(n - left);
-            let w = b.panel(panel);
-            for tile in (0..rows).step_by(ROWS) {
-                let height = ROWS.min(rows - tile);
-                let a = &scratch[tile * pairs..][..height * pairs];
-                let c = &mut c[(top + tile) * ldc + left..];
+            let width = PANEL.min(n - panel * PANEL);
+            let w = b.panel(panel, Group::Pairs).as_chunks::<PAIR_BYTES>().0;
+            let c = &mut c[top * ldc + panel * PANEL..];
+            let a = &wide[..height * pairs];
+            // SAFETY: the token proves that the CPU has AVX2.
+            unsafe {
                 match height {
-                    1 => write_tile::<C, 1>(a, w, c, ldc, width),
-                    2 => write_tile::<C, 2>(a, w, c, ldc, width),
-                    3 => write_tile::<C, 3>(a, w, c, ldc, width),
-                    4 => write_tile::<C, 4>(a, w, c, ldc, width),
-                    5 => write_tile::<C, 5>(a, w, c, ldc, width),
-                    _ => write_tile::<C, ROWS>(a, w, c, ldc, width),
+                    1 => wide_tile::<1>(a, w, c, ldc, width),
+                    2 => wide_tile::<2>(a, w, c, ldc, width),
+                    3 => wide_tile::<3>(a, w, c, ldc, width),
+                    4 => wide_tile::<4>(a, w, c, ldc, width),
+                    5 => wide_tile::<5>(a, w, c, ldc, width),
+                    _ => wide_tile::<ROWS>(a, w, c, ldc, width),
                 }
             }
         }
     }
-    SCRATCH.set(scratch);
+    WIDE.set(wide);
 }
 
-/// Widens rows of A into k-pairs, row after row; an odd last k is paired with 0.
-fn widen_rows<A: Activation>(k: usize, a: &[A], lda: usize, dst: &mut [[i16; 2]]) {
-    for (r, pairs) in dst.chunks_exact_mut(k.div_ceil(2)).enumerate() {
-        let (head, odd) = pairs.as_flattened_mut().split_at_mut(k);
-        for (slot, v) in head.iter_mut().zip(&a[r * lda..][..k]) {
-            *slot = v.widen();
-        }
-        odd.fill(0);
-    }
-}
-
-#[inline]
 #[target_feature(enable = "avx2")]
-fn write_tile<C: Accumulator, const MR: usize>(
+fn wide_tile<const MR: usize>(
     a: &[[i16; 2]],
     b: &[[i8; PAIR_BYTES]],
-    c: &mut [C],
+    c: &mut [i64],
     ldc: usize,
     width: usize,
 ) {
     let rows: [&[[i16; 2]]; MR] = std::array::from_fn(|r| &a[r * b.len()..][..b.len()]);
-    let mut sums = [[C::default(); PANEL]; MR];
+    let mut sums = [[0_i64; PANEL]; MR];
     let mut from = 0;
-    for b in b.chunks(C::FLUSH_PAIRS) {
+    for b in b.chunks(S16_PAIRS) {
         let a = rows.map(|row| &row[from..][..b.len()]);
         from += b.len();
-        for (sums, tile) in sums.iter_mut().zip(micro_kernel(a, b)) {
+        for (sums, tile) in sums.iter_mut().zip(micro_kernel(a, b, &[0; PANEL])) {
             for (sum, v) in sums.iter_mut().zip(tile) {
-                sum.add(v);
+                *sum += i64::from(v);
             }
         }
     }
@@ -155,12 +145,26 @@ fn write_tile<C: Accumulator, const MR: usize>(
     }
 }
 
+/// Widens a row of A into k-pairs; an odd last k is paired with 0.
+fn widen_row<T: Copy + Into<i16>>(row: &[T], pairs: &mut [[i16; 2]]) {
+    let (head, odd) = pairs.as_flattened_mut().split_at_mut(row.len());
+    for (slot, v) in head.iter_mut().zip(row) {
+        *slot = (*v).into();
+    }
+    odd.fill(0);
+}
+
 #[inline]
 #[target_feature(enable = "avx2")]
-fn micro_kernel<const MR: usize>(a: [&[[i16; 2]]; MR], b: &[[i8; PAIR_BYTES]]) -> [[i32; PANEL]; MR] {
+fn micro_kernel<const MR: usize>(
+    a: [&[[i16; 2]]; MR],
+    b: &[[i8; PAIR_BYTES]],
+    init: &[i32; PANEL],
+) -> [[i32; PANEL]; MR] {
     // The same length for all, in a form that lets the compiler drop the bounds checks.
     let a = a.map(|row| &row[..b.len()]);
-    let mut acc = [[_mm256_setzero_si256(); 2]; MR];
+    let (init, _) = init.as_chunks::<8>();
+    let mut acc = [[load_i32x8(&init[0]), load_i32x8(&init[1])]; MR];
     for (p, b) in b.iter().enumerate() {
         let (halves, _) = b.as_chunks::<16>();
         let b0 = _mm256_cvtepi8_epi16(load_i8x16(&halves[0]));
@@ -211,9 +215,10 @@ mod tests {
 
     #[test]
     fn rows_are_widened_in_pairs() {
-        let a = [1_i8, -2, 3, 99, 4, 5, -128, 99];
-        let mut dst = [[7; 2]; 4];
-        widen_rows(3, &a, 4, &mut dst);
-        assert_eq!(dst, [[1, -2], [3, 0], [4, 5], [-128, 0]]);
+        let mut pairs = [[7; 2]; 2];
+        widen_row(&[1_i8, -2, 3], &mut pairs);
+        assert_eq!(pairs, [[1, -2], [3, 0]]);
+        widen_row(&[200_u8, 255], &mut pairs[..1]);
+        assert_eq!(pairs[0], [200, 255]);
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod half;
 pub(crate) mod min_max;
 pub(crate) mod quantize;
 pub(crate) mod requantize;
+pub(crate) mod vnni;
 
 macro_rules! load {
     ($(#[$doc:meta])* $name:ident, [$t:ty; $n:literal], $out:ty, $intrinsic:ident) => {

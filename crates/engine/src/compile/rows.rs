@@ -1,0 +1,91 @@
+//! Writing a tensor row by row, in fp32 or codes, on one thread or several.
+
+use calibench_kernels::{Output, Quantizer};
+use rayon::prelude::*;
+
+use super::step::Context;
+use super::storage::{Buffers, Kind, Slot};
+
+/// Work that is not shared out: in elements, or multiply-adds. Waking a thread takes some 10 µs, in which one does this.
+const ALONE: usize = 200_000;
+
+/// Where rows are written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    pub slot: Slot,
+    /// How values become codes, where the slot holds codes.
+    pub quantizer: Option<Quantizer>,
+}
+
+/// How the rows of a step are cut into blocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    /// All rows.
+    pub rows: usize,
+    /// Values of a row.
+    pub width: usize,
+    /// Rows that belong together.
+    pub unit: usize,
+    /// Most rows of a block.
+    pub most: usize,
+    /// Multiply-adds, or elements where nothing is multiplied.
+    pub work: usize,
+}
+
+impl Cut {
+    /// Rows of a tensor of `len` values that is read and written once.
+    pub(super) fn of_rows(len: usize, width: usize) -> Self {
+        Self { rows: len / width, width, unit: 1, most: usize::MAX, work: len }
+    }
+}
+
+/// Calls `write(first row, block, buffers)` for each block of the target's rows.
+pub(super) fn write_rows(
+    target: Target,
+    cut: Cut,
+    buffers: &mut Buffers,
+    context: &Context,
+    write: impl Fn(usize, Output<'_>, &Buffers) + Sync,
+) {
+    let pool = context.pool.as_ref();
+    let len = cut.rows * cut.width;
+    match (target.slot.kind, target.quantizer) {
+        (Kind::I8, Some(quantizer)) => {
+            let mut out = buffers.take_i8(target.slot);
+            let shared: &Buffers = buffers;
+            for_blocks(&mut out[..len], cut, pool, |first, block| {
+                write(first, Output::S8(block, quantizer), shared);
+            });
+            buffers.put_i8(target.slot, out);
+        }
+        _ => {
+            let mut out = buffers.take_f32(target.slot);
+            let shared: &Buffers = buffers;
+            for_blocks(&mut out[..len], cut, pool, |first, block| {
+                write(first, Output::F32(block), shared);
+            });
+            buffers.put_f32(target.slot, out);
+        }
+    }
+}
+
+fn for_blocks<T: Send>(
+    out: &mut [T],
+    cut: Cut,
+    pool: Option<&rayon::ThreadPool>,
+    work: impl Fn(usize, &mut [T]) + Sync,
+) {
+    if out.is_empty() {
+        return;
+    }
+    let shared = pool.filter(|_| cut.work >= ALONE);
+    let share = cut.rows.div_ceil(shared.map_or(1, rayon::ThreadPool::current_num_threads));
+    let rows = share.min(cut.most).max(1).next_multiple_of(cut.unit);
+    let blocks = out.chunks_mut(rows * cut.width).enumerate();
+    match shared {
+        None => blocks.for_each(|(i, block)| work(i * rows, block)),
+        Some(pool) => pool.install(|| {
+            out.par_chunks_mut(rows * cut.width).enumerate().for_each(|(i, block)| work(i * rows, block));
+        }),
+    }
+}

@@ -1,0 +1,213 @@
+//! Integer GEMM on `vpdpbusd`: four u8 × s8 products added to an i32 in one instruction, exact for every input.
+//!
+//! Activations are the unsigned operand. Signed ones are moved up by 128 while they are copied into cells of four, and
+//! the tile begins at −128 · Σ weights, which makes up for it exactly. Panels are 16 columns: one register of 512 bits
+//! or two of 256.
+
+use std::{arch::x86_64::*, cell::RefCell, ops::Range};
+
+use crate::{
+    Avx512Vnni, AvxVnni,
+    blocks::{Block, IntTile, Memory, accumulate},
+    pack::{Group, PANEL, PackedS8},
+};
+
+/// Bytes of one group of one panel.
+const QUAD_BYTES: usize = 4 * PANEL;
+
+thread_local! {
+    static MEMORY: RefCell<Memory<[u8; 4]>> = const { RefCell::new(Memory::new()) };
+}
+
+/// An activation type that can be made unsigned.
+pub(crate) trait Byte: Copy {
+    /// What is added to make it unsigned.
+    const OFFSET: i32;
+    fn unsigned(self) -> u8;
+}
+
+impl Byte for u8 {
+    const OFFSET: i32 = 0;
+    fn unsigned(self) -> u8 {
+        self
+    }
+}
+
+impl Byte for i8 {
+    const OFFSET: i32 = 128;
+    fn unsigned(self) -> u8 {
+        self as u8 ^ 0x80
+    }
+}
+
+/// `A · Bᵀ` on 256-bit registers, block by block.
+pub(crate) fn accumulate_256<T: Byte>(
+    token: AvxVnni,
+    a: (usize, &[T], usize),
+    b: &PackedS8,
+    sink: impl FnMut(Block<'_, i32>),
+) {
+    MEMORY.with(|memory| accumulate(Vnni256(token), memory, a, b, (T::OFFSET, quads_of), sink));
+}
+
+/// `A · Bᵀ` on 512-bit registers, block by block.
+pub(crate) fn accumulate_512<T: Byte>(
+    token: Avx512Vnni,
+    a: (usize, &[T], usize),
+    b: &PackedS8,
+    sink: impl FnMut(Block<'_, i32>),
+) {
+    MEMORY.with(|memory| accumulate(Vnni512(token), memory, a, b, (T::OFFSET, quads_of), sink));
+}
+
+/// A row of A in cells of four; what fills the last one up meets weights that are 0.
+fn quads_of<T: Byte>(row: &[T], cells: &mut [[u8; 4]]) {
+    for (slot, v) in cells.as_flattened_mut().iter_mut().zip(row) {
+        *slot = v.unsigned();
+    }
+}
+
+/// The 6×16 tile: 12 accumulators, 2 vectors of B, 1 cell of A in 16 registers.
+#[derive(Clone, Copy)]
+struct Vnni256(AvxVnni);
+
+/// The 12×32 tile: 24 accumulators, 2 vectors of B, 1 cell of A in 32 registers.
+#[derive(Clone, Copy)]
+struct Vnni512(Avx512Vnni);
+
+/// The same expression for each height as a constant.
+macro_rules! by_height {
+    ($height:expr, [$($h:literal)*], $name:ident => $call:expr) => {
+        match $height {
+            $($h => {
+                const $name: usize = $h;
+                $call
+            })*
+            other => unreachable!("a tile of {other} rows"),
+        }
+    };
+}
+pub(super) use by_height;
+
+impl IntTile for Vnni256 {
+    const ROWS: usize = 6;
+    const PANELS: usize = 1;
+    type Cell = [u8; 4];
+
+    fn tile(
+        self,
+        height: usize,
+        a: &[[u8; 4]],
+        b: &PackedS8,
+        panels: Range<usize>,
+        init: &[i32],
+        c: &mut [i32],
+        ldc: usize,
+    ) {
+        let w = b.panel(panels.start, Group::Quads).as_chunks::<QUAD_BYTES>().0;
+        // SAFETY: the token proves that the CPU has AVX2 and AVX-VNNI.
+        unsafe { by_height!(height, [1 2 3 4 5 6], H => tile_256::<H>(a, w, init, c, ldc)) }
+    }
+}
+
+impl IntTile for Vnni512 {
+    const ROWS: usize = 12;
+    const PANELS: usize = 2;
+    type Cell = [u8; 4];
+
+    fn tile(
+        self,
+        height: usize,
+        a: &[[u8; 4]],
+        b: &PackedS8,
+        panels: Range<usize>,
+        init: &[i32],
+        c: &mut [i32],
+        ldc: usize,
+    ) {
+        let w = |panel| b.panel(panel, Group::Quads).as_chunks::<QUAD_BYTES>().0;
+        // SAFETY: the token proves that the CPU has AVX-512 F, BW and VNNI.
+        unsafe {
+            if panels.len() == 1 {
+                let w = [w(panels.start)];
+                by_height!(height, [1 2 3 4 5 6 7 8 9 10 11 12], H => tile_512::<H, 1>(a, w, init, c, ldc));
+            } else {
+                let w = [w(panels.start), w(panels.start + 1)];
+                by_height!(height, [1 2 3 4 5 6 7 8 9 10 11 12], H => tile_512::<H, 2>(a, w, init, c, ldc));
+            }
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,avxvnni")]
+fn tile_256<const MR: usize>(a: &[[u8; 4]], b: &[[i8; QUAD_BYTES]], init: &[i32], c: &mut [i32], ldc: usize) {
+    let a: [&[[u8; 4]]; MR] = std::array::from_fn(|r| &a[r * b.len()..][..b.len()]);
+    let init = init.as_chunks::<8>().0;
+    let mut acc = [[super::load_i32x8(&init[0]), super::load_i32x8(&init[1])]; MR];
+    for (p, b) in b.iter().enumerate() {
+        let (halves, _) = b.as_chunks::<32>();
+        let (b0, b1) = (super::load_i8x32(&halves[0]), super::load_i8x32(&halves[1]));
+        for r in 0..MR {
+            let cell = _mm256_set1_epi32(i32::from_le_bytes(a[r][p]));
+            acc[r][0] = _mm256_dpbusd_avx_epi32(acc[r][0], cell, b0);
+            acc[r][1] = _mm256_dpbusd_avx_epi32(acc[r][1], cell, b1);
+        }
+    }
+    for (r, acc) in acc.iter().enumerate() {
+        let (halves, _) = c[r * ldc..][..PANEL].as_chunks_mut::<8>();
+        super::store_i32x8(&mut halves[0], acc[0]);
+        super::store_i32x8(&mut halves[1], acc[1]);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn tile_512<const MR: usize, const NP: usize>(
+    a: &[[u8; 4]],
+    b: [&[[i8; QUAD_BYTES]]; NP],
+    init: &[i32],
+    c: &mut [i32],
+    ldc: usize,
+) {
+    let groups = b[0].len();
+    let a: [&[[u8; 4]]; MR] = std::array::from_fn(|r| &a[r * groups..][..groups]);
+    let b = b.map(|panel| &panel[..groups]);
+    let init = init.as_chunks::<PANEL>().0;
+    let init: [__m512i; NP] = std::array::from_fn(|v| load_i32x16(&init[v]));
+    let mut acc = [init; MR];
+    for p in 0..groups {
+        let b: [__m512i; NP] = std::array::from_fn(|v| load_i8x64(&b[v][p]));
+        for r in 0..MR {
+            let cell = _mm512_set1_epi32(i32::from_le_bytes(a[r][p]));
+            for v in 0..NP {
+                acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], cell, b[v]);
+            }
+        }
+    }
+    for (r, acc) in acc.iter().enumerate() {
+        let (parts, _) = c[r * ldc..][..NP * PANEL].as_chunks_mut::<PANEL>();
+        for (part, acc) in parts.iter_mut().zip(acc) {
+            store_i32x16(part, *acc);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_i32x16(src: &[i32; 16]) -> __m512i {
+    // SAFETY: reads the 64 bytes of the array, unaligned.
+    unsafe { _mm512_loadu_si512(src.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_i8x64(src: &[i8; 64]) -> __m512i {
+    // SAFETY: reads the 64 bytes of the array, unaligned.
+    unsafe { _mm512_loadu_si512(src.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_i32x16(dst: &mut [i32; 16], value: __m512i) {
+    // SAFETY: writes the 64 bytes of the array, unaligned.
+    unsafe { _mm512_storeu_si512(dst.as_mut_ptr().cast(), value) }
+}
