@@ -3,7 +3,7 @@
 
 use std::{hint::black_box, time::Duration};
 
-use calibench_kernels::{Activation, Finish, Isa, Kernels, Output, PackedFloat, Quantizer, Requant};
+use calibench_kernels::{Activation, Finish, Isa, Kernels, Output, PackedFloat, Quantizer};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// (m, n, k): a transformer projection, an im2col convolution, a single token.
@@ -97,10 +97,7 @@ fn peers(c: &mut Criterion) {
 
 fn values(c: &mut Criterion) {
     let x = floats(VALUES);
-    let acc: Vec<i32> = (0..VALUES).map(|i| (i as i32).wrapping_mul(40_503) >> 12).collect();
-    let columns = 256;
-    let corr = vec![1234; columns];
-    let requant = vec![Requant::from_real(0.0013).expect("positive"); columns];
+    let gamma = vec![0.7; 256];
     let mut out = vec![0; VALUES];
     for isa in Isa::available() {
         let kernels = Kernels::new(isa).expect("listed as available");
@@ -113,9 +110,17 @@ fn values(c: &mut Criterion) {
         run("quantize/f32s8", &mut || {
             kernels.quantize_s8(black_box(&x), 0.017, 3, -128, 127, &mut out);
         });
-        run("requantize/s32s8", &mut || {
-            let acc = black_box(&acc);
-            kernels.requantize_s8(acc, columns, &corr, &requant, 3, -128, 127, &mut out);
+        run("softmax/f32s8", &mut || {
+            let q = Quantizer { scale: 1.0 / 255.0, zero_point: -128, low: -128, high: 127 };
+            kernels.softmax(black_box(&x), 128, Output::S8(&mut out, q));
+        });
+        run("layer_norm/f32s8", &mut || {
+            let q = Quantizer { scale: 0.02, zero_point: 0, low: -128, high: 127 };
+            kernels.layer_norm(black_box(&x), &gamma, &gamma, 1e-5, Output::S8(&mut out, q));
+        });
+        run("gelu/f32s8", &mut || {
+            let q = Quantizer { scale: 0.02, zero_point: 0, low: -128, high: 127 };
+            kernels.activate(black_box(&x), Activation::Gelu, Output::S8(&mut out, q));
         });
         run("min_max/f32", &mut || {
             black_box(kernels.min_max(black_box(&x)));

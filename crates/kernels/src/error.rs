@@ -30,13 +30,4 @@ pub enum KernelError {
         /// Every id there is, comma separated.
         known: String,
     },
-    /// A requantization multiplier that no fixed-point pair can stand for.
-    #[error(
-        "requantization multiplier is {value}, expected a finite number above 0; \
-         check the scales s_a, s_b and s_out that it was computed from"
-    )]
-    Multiplier {
-        /// The multiplier given.
-        value: f64,
-    },
 }

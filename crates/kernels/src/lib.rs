@@ -24,7 +24,6 @@ mod lanes;
 mod pack;
 mod pack_float;
 mod registry;
-mod requant;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
@@ -35,4 +34,3 @@ pub use kernels::{Kernels, MAX_ZERO_POINT};
 pub use pack::{MAX_K_S8, PackedS8};
 pub use pack_float::PackedFloat;
 pub use registry::{ALL, KernelEntry, Op};
-pub use requant::Requant;

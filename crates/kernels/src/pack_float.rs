@@ -70,14 +70,19 @@ impl PackedFloat {
         data.resize(n.div_ceil(PANEL) * PANEL * k, 0.0);
         for (first, panel) in (0..n).step_by(PANEL).zip(data.chunks_exact_mut(PANEL * k.max(1))) {
             let width = PANEL.min(n - first);
-            for (kk, row) in panel.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
-                let from = &b[first * stride_n + kk * stride_k..];
-                if stride_n == 1 {
-                    row[..width].copy_from_slice(&from[..width]);
-                } else {
-                    for (j, v) in row[..width].iter_mut().enumerate() {
-                        *v = from[j * stride_n];
+            let rows = panel.as_chunks_mut::<PANEL>().0;
+            if stride_k == 1 {
+                for j in 0..width {
+                    for (row, v) in rows.iter_mut().zip(&b[(first + j) * stride_n..][..k]) {
+                        row[j] = *v;
                     }
+                }
+                continue;
+            }
+            for (kk, row) in rows.iter_mut().enumerate() {
+                let from = &b[first * stride_n + kk * stride_k..];
+                for (j, v) in row[..width].iter_mut().enumerate() {
+                    *v = from[j * stride_n];
                 }
             }
         }

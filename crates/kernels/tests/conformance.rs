@@ -3,7 +3,7 @@
 
 mod common;
 
-use calibench_kernels::{Kernels, MAX_ZERO_POINT, Op, Requant};
+use calibench_kernels::{Kernels, MAX_ZERO_POINT, Op};
 use common::*;
 use proptest::prelude::*;
 
@@ -110,58 +110,6 @@ fn row_sums_s8() {
     }
 }
 
-/// Multipliers from far below to far above what a model needs.
-fn multipliers() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        (-80.0_f64..80.0).prop_map(f64::exp2),
-        (-16.0_f64..0.0).prop_map(f64::exp2),
-        (-70_i32..70).prop_map(|e| 2.0_f64.powi(e)),
-        Just(1.0 - f64::EPSILON / 2.0),
-    ]
-}
-
-/// The formula of `requantize_s8`, in 128 bits.
-fn requantize_formula(acc: i32, corr: i32, r: Requant, zp: i32, lo: i8, hi: i8) -> i8 {
-    let v = (i128::from(acc) + i128::from(corr)).clamp(i32::MIN.into(), i32::MAX.into());
-    let product = v * i128::from(r.multiplier());
-    let rounded = (product + (1_i128 << (r.shift() - 1))) >> r.shift();
-    (rounded + i128::from(zp)).clamp(lo.into(), hi.into()) as i8
-}
-
-#[test]
-fn requantize_s8() {
-    let inputs = (
-        0_usize..=5,
-        1_usize..=40,
-        any::<[bool; 2]>(),
-        prop::collection::vec(multipliers(), 40),
-        prop_oneof![-128_i32..=127, -MAX_ZERO_POINT..=MAX_ZERO_POINT],
-        any::<(i8, i8)>(),
-        any::<u64>(),
-    );
-    for kernels in kernels_of(Op::RequantizeS8) {
-        check(600, &inputs, |(rows, n, [per_column, with_corr], m, zp, bounds, seed)| {
-            let mut rng = Mix(seed);
-            let (lo, hi) = (bounds.0.min(bounds.1), bounds.0.max(bounds.1));
-            let acc = rng.fill(rows * n, HOSTILE_I32, |r| (r as i32) >> (r >> 59));
-            let corr = rng.fill(if with_corr { n } else { 0 }, HOSTILE_I32, |r| (r as i32) >> (r >> 59));
-            let requant: Vec<_> =
-                m[..if per_column { n } else { 1 }].iter().map(|&m| Requant::from_real(m).unwrap()).collect();
-            let mut out = vec![0; rows * n];
-            kernels.requantize_s8(&acc, n, &corr, &requant, zp, lo, hi, &mut out);
-            let expected: Vec<i8> = (0..rows * n)
-                .map(|i| {
-                    let c = corr.get(i % n).copied().unwrap_or(0);
-                    let r = requant[if per_column { i % n } else { 0 }];
-                    requantize_formula(acc[i], c, r, zp, lo, hi)
-                })
-                .collect();
-            prop_assert_eq!(out, expected);
-            Ok(())
-        });
-    }
-}
-
 macro_rules! epilogue_conforms {
     ($test:ident, $op:expr, $t:ty, $wide:ty, $hostile:expr) => {
         #[test]
@@ -199,7 +147,6 @@ macro_rules! epilogue_conforms {
     };
 }
 
-epilogue_conforms!(dequantize_s32, Op::DequantizeS32, i32, i64, HOSTILE_I32);
 epilogue_conforms!(dequantize_s64, Op::DequantizeS64, i64, i128, HOSTILE_I64);
 
 /// The formula of `quantize`, in f64 after the one f32 division that defines it.

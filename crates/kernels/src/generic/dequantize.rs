@@ -1,29 +1,5 @@
 //! From accumulators and quantized values back to f32, scalar.
 
-/// An accumulator type: the saturating sum and the nearest f32.
-pub(crate) trait Accumulator: Copy + Default {
-    fn saturating_sum(self, other: Self) -> Self;
-    fn nearest_f32(self) -> f32;
-}
-
-impl Accumulator for i32 {
-    fn saturating_sum(self, other: Self) -> Self {
-        self.saturating_add(other)
-    }
-    fn nearest_f32(self) -> f32 {
-        self as f32
-    }
-}
-
-impl Accumulator for i64 {
-    fn saturating_sum(self, other: Self) -> Self {
-        self.saturating_add(other)
-    }
-    fn nearest_f32(self) -> f32 {
-        self as f32
-    }
-}
-
 /// `max(x, 0)` that lets NaN through: a broken scale must stay visible.
 #[inline]
 pub(crate) fn relu(x: f32) -> f32 {
@@ -31,10 +7,10 @@ pub(crate) fn relu(x: f32) -> f32 {
 }
 
 /// Rows of `n_cols` accumulators; `corr` empty means zero; `scale` of length 1 or `n_cols`.
-pub(crate) fn accumulators<T: Accumulator>(
-    acc: &[T],
+pub(crate) fn dequantize_s64(
+    acc: &[i64],
     n_cols: usize,
-    corr: &[T],
+    corr: &[i64],
     scale: &[f32],
     bias: Option<&[f32]>,
     with_relu: bool,
@@ -47,9 +23,9 @@ pub(crate) fn accumulators<T: Accumulator>(
 
 /// One row from column `from` on.
 #[inline]
-pub(crate) fn columns<T: Accumulator>(
-    acc: &[T],
-    corr: &[T],
+pub(crate) fn columns(
+    acc: &[i64],
+    corr: &[i64],
     scale: &[f32],
     bias: Option<&[f32]>,
     with_relu: bool,
@@ -57,9 +33,9 @@ pub(crate) fn columns<T: Accumulator>(
     from: usize,
 ) {
     for j in from..acc.len() {
-        let v = acc[j].saturating_sum(corr.get(j).copied().unwrap_or_default());
+        let v = acc[j].saturating_add(corr.get(j).copied().unwrap_or_default());
         // Two roundings, in this order, in every kernel: never a fused multiply-add.
-        let mut x = v.nearest_f32() * if scale.len() == 1 { scale[0] } else { scale[j] };
+        let mut x = v as f32 * if scale.len() == 1 { scale[0] } else { scale[j] };
         if let Some(bias) = bias {
             x += bias[j];
         }

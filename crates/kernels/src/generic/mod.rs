@@ -9,4 +9,3 @@ pub(crate) mod gemm;
 pub(crate) mod half;
 pub(crate) mod min_max;
 pub(crate) mod quantize;
-pub(crate) mod requantize;

@@ -2,7 +2,7 @@
 
 use super::Lanes;
 use super::finish::{activate, quantize};
-use super::math::exp;
+use super::math::exp_nonpositive;
 use crate::finish::{Activation, Output};
 
 /// Partial sums of a row.
@@ -50,9 +50,10 @@ impl Lanes for Softmax<'_, '_> {
     fn run(self) {
         let Self { x, width, row, mut output } = self;
         for (i, x) in x.chunks_exact(width).enumerate() {
+            // A NaN is not the largest, but makes the sum NaN, and so the row.
             let most = most(x);
             for (o, v) in row.iter_mut().zip(x) {
-                *o = exp(v - most);
+                *o = exp_nonpositive(v - most);
             }
             let inverse = 1.0 / sum(row, |v| v);
             row.iter_mut().for_each(|v| *v *= inverse);
@@ -108,11 +109,10 @@ fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     halved(sums, |a, b| a + b)
 }
 
-/// The largest value; NaN where one is.
+/// The largest value; NaN is passed over.
 #[inline(always)]
 fn most(x: &[f32]) -> f32 {
-    // NaN as `b` wins, and as `a` stays: it is larger than nothing.
-    let larger = |a: f32, b: f32| if a >= b || a.is_nan() { a } else { b };
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
     let (chunks, tail) = x.as_chunks::<LANES>();
     let mut most = [f32::NEG_INFINITY; LANES];
     for chunk in chunks {

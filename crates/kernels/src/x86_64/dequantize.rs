@@ -1,28 +1,11 @@
-//! Accumulators and quantized values to f32, 8 (or, from i64, 4) a step.
+//! 64-bit accumulators and quantized values to f32, 4 and 8 a step.
 //!
 //! Multiply, then add, as two rounded operations: FMA would round once and differ from the oracle.
 
 use std::arch::x86_64::*;
 
-use super::{
-    load_f32x4, load_f32x8, load_i16x8, load_i32x8, load_i64x4, saturating_add_i32, store_f32x4, store_f32x8,
-    widen_i8x8,
-};
+use super::{load_f32x4, load_i16x8, load_i64x4, store_f32x4, store_f32x8, widen_i8x8};
 use crate::{Avx2, generic::dequantize as scalar};
-
-pub(crate) fn dequantize_s32(
-    _: Avx2,
-    acc: &[i32],
-    n_cols: usize,
-    corr: &[i32],
-    scale: &[f32],
-    bias: Option<&[f32]>,
-    relu: bool,
-    out: &mut [f32],
-) {
-    // SAFETY: the token proves that the CPU has AVX2.
-    unsafe { rows_s32(acc, n_cols, corr, scale, bias, relu, out) }
-}
 
 pub(crate) fn dequantize_s64(
     _: Avx2,
@@ -36,43 +19,6 @@ pub(crate) fn dequantize_s64(
 ) {
     // SAFETY: the token proves that the CPU has AVX2.
     unsafe { rows_s64(acc, n_cols, corr, scale, bias, relu, out) }
-}
-
-#[target_feature(enable = "avx2")]
-fn rows_s32(
-    acc: &[i32],
-    n_cols: usize,
-    corr: &[i32],
-    scale: &[f32],
-    bias: Option<&[f32]>,
-    relu: bool,
-    out: &mut [f32],
-) {
-    let (corr8, _) = corr.as_chunks::<8>();
-    let (scale8, _) = scale.as_chunks::<8>();
-    let bias8 = bias.map(|b| b.as_chunks::<8>().0);
-    let single = _mm256_set1_ps(scale[0]);
-    for (acc, out) in acc.chunks_exact(n_cols).zip(out.chunks_exact_mut(n_cols)) {
-        let (acc8, _) = acc.as_chunks::<8>();
-        let (out8, _) = out.as_chunks_mut::<8>();
-        for (j, (acc, out)) in acc8.iter().zip(out8).enumerate() {
-            let mut v = load_i32x8(acc);
-            if !corr8.is_empty() {
-                v = saturating_add_i32(v, load_i32x8(&corr8[j]));
-            }
-            let s = if scale.len() == 1 { single } else { load_f32x8(&scale8[j]) };
-            let mut x = _mm256_mul_ps(_mm256_cvtepi32_ps(v), s);
-            if let Some(bias) = bias8 {
-                x = _mm256_add_ps(x, load_f32x8(&bias[j]));
-            }
-            if relu {
-                // The second operand is what a NaN gives: NaN goes through.
-                x = _mm256_max_ps(_mm256_setzero_ps(), x);
-            }
-            store_f32x8(out, x);
-        }
-        scalar::columns(acc, corr, scale, bias, relu, out, 8 * acc8.len());
-    }
 }
 
 #[target_feature(enable = "avx2")]

@@ -12,7 +12,6 @@ pub(crate) mod gemm;
 pub(crate) mod half;
 pub(crate) mod min_max;
 pub(crate) mod quantize;
-pub(crate) mod requantize;
 pub(crate) mod vnni;
 
 macro_rules! load {
@@ -48,13 +47,6 @@ load!(load_i32x8, [i32; 8], __m256i, _mm256_loadu_si256);
 load!(load_i64x4, [i64; 4], __m256i, _mm256_loadu_si256);
 load!(load_f32x8, [f32; 8], __m256, _mm256_loadu_ps);
 load!(load_f32x4, [f32; 4], __m128, _mm_loadu_ps);
-load!(
-    /// Multiplier in the low half of each 64-bit lane, shift in the high half.
-    load_requant4,
-    [crate::Requant; 4],
-    __m256i,
-    _mm256_loadu_si256
-);
 store!(store_i32x8, [i32; 8], __m256i, _mm256_storeu_si256);
 store!(store_i64x4, [i64; 4], __m256i, _mm256_storeu_si256);
 store!(store_i16x8, [i16; 8], __m128i, _mm_storeu_si128);
@@ -92,19 +84,4 @@ fn broadcast_pair(src: &[i16; 2]) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn pack_i16x8(v: __m256i) -> __m128i {
     _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v))
-}
-
-/// `saturating_add` of eight i32.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn saturating_add_i32(a: __m256i, b: __m256i) -> __m256i {
-    let sum = _mm256_add_epi32(a, b);
-    // The sum's sign differs from both operands' exactly when it overflowed.
-    let overflow = _mm256_and_si256(_mm256_xor_si256(a, sum), _mm256_xor_si256(b, sum));
-    let limit = _mm256_xor_si256(_mm256_srai_epi32::<31>(a), _mm256_set1_epi32(i32::MAX));
-    _mm256_castps_si256(_mm256_blendv_ps(
-        _mm256_castsi256_ps(sum),
-        _mm256_castsi256_ps(limit),
-        _mm256_castsi256_ps(overflow),
-    ))
 }
