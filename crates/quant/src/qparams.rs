@@ -110,9 +110,17 @@ impl QParams {
             });
         }
         let (q_min, q_max) = format.range(symmetry);
+        let (scale, zero_point) = Self::scale_and_zero_point(range, format, symmetry);
+        Ok(Self { format, symmetry, q_min, q_max, scale: vec![scale], zero_point: vec![zero_point] })
+    }
+
+    /// The scale and zero point of [`from_range`](Self::from_range) alone, for a range that is finite and not empty.
+    #[must_use]
+    pub fn scale_and_zero_point(range: Range, format: IntFormat, symmetry: Symmetry) -> (f32, i32) {
+        let (q_min, q_max) = format.range(symmetry);
         let low = f64::from(range.low.clamp(f32::MIN / 2.0, 0.0));
         let high = f64::from(range.high.clamp(0.0, f32::MAX / 2.0));
-        let (scale, zero_point) = match symmetry {
+        match symmetry {
             Symmetry::Symmetric => {
                 let bound = if format.signed { high.max(-low) } else { high };
                 (to_scale(bound / f64::from(q_max)), 0)
@@ -122,8 +130,7 @@ impl QParams {
                 let zero = (f64::from(q_min) - low / f64::from(scale)).round_ties_even();
                 (scale, zero.clamp(f64::from(q_min), f64::from(q_max)) as i32)
             }
-        };
-        Ok(Self { format, symmetry, q_min, q_max, scale: vec![scale], zero_point: vec![zero_point] })
+        }
     }
 
     /// Symmetric min-max parameters of a weight tensor whose first axis is the output channel.

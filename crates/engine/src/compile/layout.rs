@@ -1,21 +1,23 @@
 //! Moving elements: permutations, channels-last conversion and patch rows.
 
+/// Most axes of a tensor whose axes are permuted, the batch not counted.
+pub(super) const MAX_RANK: usize = 8;
+
 /// Copies `src` (row-major `dims`) to `dst` with axis i of the result being axis `axes[i]` of the source.
+///
+/// # Panics
+/// With more than [`MAX_RANK`] axes.
 pub(super) fn permute<T: Copy>(src: &[T], dims: &[usize], axes: &[usize], dst: &mut [T]) {
-    let mut strides = vec![1; dims.len()];
-    for i in (0..dims.len().saturating_sub(1)).rev() {
+    let rank = dims.len();
+    let mut strides = [1; MAX_RANK];
+    for i in (0..rank.saturating_sub(1)).rev() {
         strides[i] = strides[i + 1] * dims[i + 1];
     }
-    let out_dims: Vec<usize> = axes.iter().map(|a| dims[*a]).collect();
-    let out_strides: Vec<usize> = axes.iter().map(|a| strides[*a]).collect();
-    let (inner, inner_stride) = match (out_dims.last(), out_strides.last()) {
-        (Some(n), Some(s)) => (*n, *s),
-        _ => (1, 1),
-    };
-    let outer = &out_dims[..out_dims.len().saturating_sub(1)];
-    let mut index = vec![0; outer.len()];
+    let (inner, inner_stride) = axes.last().map_or((1, 1), |axis| (dims[*axis], strides[*axis]));
+    let outer = &axes[..rank.saturating_sub(1)];
+    let mut index = [0; MAX_RANK];
     for row in dst[..src.len()].chunks_exact_mut(inner) {
-        let base: usize = index.iter().zip(&out_strides).map(|(i, s)| i * s).sum();
+        let base: usize = index.iter().zip(outer).map(|(i, axis)| i * strides[*axis]).sum();
         if inner_stride == 1 {
             row.copy_from_slice(&src[base..base + inner]);
         } else {
@@ -23,12 +25,12 @@ pub(super) fn permute<T: Copy>(src: &[T], dims: &[usize], axes: &[usize], dst: &
                 *value = src[base + i * inner_stride];
             }
         }
-        for axis in (0..outer.len()).rev() {
-            index[axis] += 1;
-            if index[axis] < outer[axis] {
+        for (index, axis) in index.iter_mut().zip(outer).rev() {
+            *index += 1;
+            if *index < dims[*axis] {
                 break;
             }
-            index[axis] = 0;
+            *index = 0;
         }
     }
 }

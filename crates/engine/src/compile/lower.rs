@@ -131,7 +131,7 @@ impl<'g> Lowering<'g> {
         for node in self.graph.nodes.iter().rev() {
             let moves = match &node.op {
                 Op::Reshape { .. } => true,
-                Op::Permute { axes } => axes.first() == Some(&0),
+                Op::Permute { axes } => axes.first() == Some(&0) && axes.len() <= layout::MAX_RANK,
                 _ => false,
             };
             let Some(&from) = node.inputs.first().filter(|_| moves) else { continue };

@@ -6,6 +6,7 @@ use calibench_graph::{Node, Op, ValueId};
 use calibench_kernels::Activation;
 
 use super::Operand;
+use super::layout::MAX_RANK;
 use super::lower::{Layout, Lowering};
 use super::matmul::MatMul;
 use super::rows::Target;
@@ -129,7 +130,7 @@ impl<'g> Lowering<'g> {
                     self.define_float(node.output, tensor, plain)
                 }
             },
-            Op::Permute { axes } if axes.first() == Some(&0) => {
+            Op::Permute { axes } if axes.first() == Some(&0) && dims.len() <= MAX_RANK => {
                 let axes: Vec<usize> = axes[1..].iter().map(|a| a - 1).collect();
                 match self.movable(node) {
                     Some(codes) => {

@@ -341,10 +341,8 @@ fn quantize(
             // Nothing finite: every code will be the zero point whatever the scale.
             let (low, high) = context.kernels.min_max(&buffers.f32(from)[..n]).unwrap_or((0.0, 0.0));
             let range = calibench_quant::Range { low, high };
-            calibench_quant::QParams::from_range("run time", range, format, symmetry).map_or(
-                SiteParams { scale: 1.0, zero_point: 0 },
-                |q| SiteParams { scale: q.scale[0], zero_point: q.zero_point[0] },
-            )
+            let (scale, zero_point) = calibench_quant::QParams::scale_and_zero_point(range, format, symmetry);
+            SiteParams { scale, zero_point }
         }
     };
     context.site_params[value] = params;

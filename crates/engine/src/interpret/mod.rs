@@ -258,8 +258,9 @@ pub(crate) fn check_inputs(graph: &Graph, batch: usize, inputs: &[&[f32]]) -> Re
         return Err(EngineError::InputCount { model, expected, got: inputs.len() });
     }
     for (value, input) in graph.input_values().zip(inputs) {
-        let expected = bind(&value.shape, batch);
-        if batch == 0 || input.len() != expected.iter().product::<usize>() {
+        let needed: usize = value.shape.iter().map(|dim| dim.bind(batch)).product();
+        if batch == 0 || input.len() != needed {
+            let expected = bind(&value.shape, batch);
             let (model, input_name) = (graph.name.clone(), value.name.clone());
             return Err(EngineError::Input { model, input: input_name, expected, got: input.len(), batch });
         }

@@ -3,18 +3,16 @@
 use crate::blocks::Block;
 use crate::pack::{Group, PANEL, PackedS8};
 
-/// `A · Bᵀ` for i8 or u8 activations, a row at a time.
+/// `A · Bᵀ` for i8 or u8 activations, a panel of a row at a time.
 pub(crate) fn accumulate<T: Copy + Into<i16>>(
     (m, a, lda): (usize, &[T], usize),
     b: &PackedS8,
     mut sink: impl FnMut(Block<'_, i32>),
 ) {
-    let ld = b.panels() * PANEL;
-    let mut acc = vec![0; ld];
     for top in 0..m {
         let row = &a[top * lda..][..b.k()];
-        for (panel, sums) in acc.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
-            sums.fill(0);
+        for panel in 0..b.panels() {
+            let mut sums = [0_i32; PANEL];
             for (pair, w) in row.chunks(2).zip(b.panel(panel, Group::Pairs).as_chunks::<{ 2 * PANEL }>().0) {
                 let a0 = i32::from(pair[0].into());
                 let a1 = pair.get(1).map_or(0, |&v| i32::from(v.into()));
@@ -22,8 +20,10 @@ pub(crate) fn accumulate<T: Copy + Into<i16>>(
                     *sum += a0 * i32::from(w[2 * lane]) + a1 * i32::from(w[2 * lane + 1]);
                 }
             }
+            let left = panel * PANEL;
+            let width = PANEL.min(b.n() - left);
+            sink(Block { top, rows: 1, left, width, acc: &sums, ld: PANEL });
         }
-        sink(Block { top, rows: 1, left: 0, width: b.n(), acc: &acc, ld });
     }
 }
 
