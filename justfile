@@ -37,6 +37,19 @@ check: lint doc test
 bench *filter:
     cargo bench --locked --workspace --benches -- {{filter}}
 
+# ours against ONNX Runtime and OpenVINO in one run (needs Python 3 with venv; options name models and data as for sweep)
+peers *options:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    python3 -m venv target/peers
+    target/peers/bin/pip install --quiet onnxruntime==1.32.0 openvino==2026.4.1
+    out="reports/peers/$(date -u +%Y%m%dT%H%M%SZ)"
+    VIRTUAL_ENV="$PWD/target/peers" PATH="$PWD/target/peers/bin:$PATH" \
+        cargo run --release --locked --bin calibench -- sweep --out "$out" \
+        --dtype fp32,int8 --timing none,static,dynamic --calibrator mse --granularity per-channel \
+        --symmetry affine --backend native,onnxruntime,openvino --latency-seconds 2 {{options}}
+    sed -n '/^## Against other runtimes/,/^## Run/p' "$out/summary.md" | sed '$d'
+
 # everything that CI checks
 ci:
     bash .ci/run

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::aggregates;
 use crate::html_tables;
 use crate::markdown::percent_of_fp32;
+use crate::peers;
 use crate::recommend::{Choice, DEFAULT_MAX_DROP, Recommendation};
 use crate::score::{Metric, allowed};
 use crate::text::{self, escape};
@@ -42,6 +43,7 @@ pub(crate) fn page(report: &Report<'_>) -> String {
         out.push_str("</section>\n");
     }
     out.push_str(&aggregates::html_section(&report.views));
+    out.push_str(&peers::html_section(&report.tables.rows, &report.tables.latency, &report.names));
     html_tables::cells(&mut out, report);
     html_tables::excluded(&mut out, report);
     html_tables::run(&mut out, report);

@@ -16,6 +16,7 @@ mod markdown;
 mod measure;
 mod names;
 mod pareto;
+mod peers;
 mod plots;
 mod recommend;
 mod score;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use calibench_store::{LatencyRow, Row};
 
 use crate::aggregates;
+use crate::peers;
 use crate::recommend::DEFAULT_MAX_DROP;
 use crate::score::{Metric, allowed};
 use crate::select::{ModelView, reason};
@@ -42,6 +43,7 @@ pub(crate) fn summary(report: &Report<'_>) -> String {
         model(&mut out, report, view);
     }
     out.push_str(&aggregates::markdown_section(&report.views));
+    out.push_str(&peers::markdown_section(&report.tables.rows, &report.tables.latency, &report.names));
     memory(&mut out, report);
     failed(&mut out, report);
     excluded(&mut out, report);

@@ -115,7 +115,7 @@ pub(crate) fn reason(row: &Row) -> &str {
     }
 }
 
-fn is_usable(latency: &LatencyRow) -> bool {
+pub(crate) fn is_usable(latency: &LatencyRow) -> bool {
     [latency.ratio, latency.ratio_low, latency.ratio_high].iter().all(|v| v.is_finite() && *v > 0.0)
 }
 
