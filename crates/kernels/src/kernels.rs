@@ -22,6 +22,7 @@ macro_rules! dispatch {
     };
 }
 
+mod depthwise;
 mod dequantize;
 mod float;
 mod gemm;

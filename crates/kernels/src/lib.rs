@@ -15,6 +15,7 @@
 
 mod blocks;
 mod blocks_float;
+mod depthwise;
 mod error;
 mod finish;
 mod generic;
@@ -27,6 +28,7 @@ mod registry;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
+pub use depthwise::Depthwise;
 pub use error::KernelError;
 pub use finish::{Activation, Finish, Output, Quantizer, Residual};
 pub use isa::{Avx2, Avx512Vnni, AvxVnni, Isa};

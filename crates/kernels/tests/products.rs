@@ -4,7 +4,9 @@
 
 mod common;
 
-use calibench_kernels::{Activation, Finish, Isa, Kernels, Op, Output, PackedFloat, Quantizer, Residual};
+use calibench_kernels::{
+    Activation, Depthwise, Finish, Isa, Kernels, Op, Output, PackedFloat, Quantizer, Residual,
+};
 use common::*;
 use half::{bf16, f16};
 use proptest::prelude::*;
@@ -313,4 +315,75 @@ fn activate() {
         }
         Ok(())
     });
+}
+
+fn depthwise_shapes() -> impl Strategy<Value = (Depthwise, usize, u64)> {
+    let pair = |most: usize| (1..=most, 1..=most).prop_map(|(a, b)| [a, b]);
+    let padding = (0_usize..=2, 0_usize..=2).prop_map(|(a, b)| [a, b]);
+    (1_usize..=40, pair(6), pair(3), pair(2), padding, pair(2), 1_usize..=3, any::<u64>()).prop_map(
+        |(channels, input, kernel, stride, padding, dilation, batch, seed)| {
+            let out = |i: usize| {
+                let reach = dilation[i] * (kernel[i] - 1) + 1;
+                (input[i] + 2 * padding[i]).saturating_sub(reach) / stride[i] + 1
+            };
+            let output = [out(0), out(1)];
+            (Depthwise { channels, input, output, kernel, stride, padding, dilation }, batch, seed)
+        },
+    )
+}
+
+/// The sum over all taps of one output, by indices that may lie outside of the image.
+fn depthwise_sum(
+    s: &Depthwise,
+    at: usize,
+    c: usize,
+    x: impl Fn(Option<usize>) -> f64,
+    w: impl Fn(usize) -> f64,
+) -> f64 {
+    let pixels = s.output[0] * s.output[1];
+    let (image, y, z) = (at / pixels, at % pixels / s.output[1], at % s.output[1]);
+    let mut sum = 0.0;
+    for (ky, kx) in (0..s.kernel[0]).flat_map(|ky| (0..s.kernel[1]).map(move |kx| (ky, kx))) {
+        let row = (y * s.stride[0] + ky * s.dilation[0]) as isize - s.padding[0] as isize;
+        let column = (z * s.stride[1] + kx * s.dilation[1]) as isize - s.padding[1] as isize;
+        let inside = (0..s.input[0] as isize).contains(&row) && (0..s.input[1] as isize).contains(&column);
+        let index = ((image * s.input[0]) as isize + row) * s.input[1] as isize + column;
+        let source = inside.then(|| index as usize * s.channels + c);
+        sum += x(source) * w((ky * s.kernel[1] + kx) * s.channels + c);
+    }
+    sum
+}
+
+#[test]
+fn depthwise() {
+    // Op::DepthwiseS8, Op::DepthwiseF32,
+    for kernels in kernels_of(Op::DepthwiseS8) {
+        check(150, depthwise_shapes(), |(shape, batch, seed)| {
+            let mut rng = Mix(seed);
+            let (c, taps) = (shape.channels, shape.kernel[0] * shape.kernel[1]);
+            let rows = batch * shape.pixels();
+            let len = batch * shape.input[0] * shape.input[1] * c;
+            let x = rng.fill(len, HOSTILE_I8, |r| r as i8);
+            let w = rng.fill(taps * c, HOSTILE_I8, |r| r as i8);
+            let (xf, wf) = (rng.floats(len), rng.floats(taps * c));
+            let pad = rng.next() as i8;
+            let first = rng.next() as usize % rows;
+            let count = rows - first;
+            let (mut got, mut got_f) = (vec![0.0; count * c], vec![0.0; count * c]);
+            let finish = Finish::default();
+            kernels.depthwise_s8(shape, &x, pad, &w, (first, count), &finish, Output::F32(&mut got));
+            kernels.depthwise_f32(shape, &xf, &wf, (first, count), &finish, Output::F32(&mut got_f));
+            for (i, j) in (0..count).flat_map(|i| (0..c).map(move |j| (i, j))) {
+                let code = |at: Option<usize>| f64::from(at.map_or(pad, |at| x[at]));
+                let want = depthwise_sum(&shape, first + i, j, code, |at| w[at].into());
+                prop_assert_eq!(f64::from(got[i * c + j]), want);
+                let value = |at: Option<usize>| at.map_or(0.0, |at| f64::from(xf[at]));
+                let want = depthwise_sum(&shape, first + i, j, value, |at| wf[at].into());
+                let size =
+                    depthwise_sum(&shape, first + i, j, |at| value(at).abs(), |at| f64::from(wf[at].abs()));
+                prop_assert!((f64::from(got_f[i * c + j]) - want).abs() <= 2e-6 * size);
+            }
+            Ok(())
+        });
+    }
 }

@@ -139,7 +139,12 @@ impl Product {
             op.push('+');
             op.push_str(activation_name(self.activation));
         }
+        if matches!(self.weights, Weights::DepthwiseFloat(_) | Weights::DepthwiseInt { .. }) {
+            op.insert_str(0, "Depthwise");
+        }
         let (weights, sum) = match (&self.weights, self.input.slot.kind) {
+            (Weights::DepthwiseFloat(_), _) => ("f32", "f32"),
+            (Weights::DepthwiseInt { .. }, _) => ("s8", "s32"),
             (Weights::Float(packed), _) => (packed.first().map_or("f32", |p| p.held_as()), "f32"),
             (Weights::Int { .. }, Kind::I16) => ("s8", "s64"),
             (Weights::Int { .. }, _) => ("s8", "s32"),

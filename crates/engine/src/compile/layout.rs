@@ -1,5 +1,7 @@
 //! Moving elements: permutations, channels-last conversion and patch rows.
 
+use calibench_kernels::Depthwise;
+
 /// Most axes of a tensor whose axes are permuted, the batch not counted.
 pub(super) const MAX_RANK: usize = 8;
 
@@ -69,6 +71,23 @@ impl ConvShape {
         (self.kernel_h, self.kernel_w, self.stride, self.groups) == (1, 1, [1, 1], 1)
             && self.padding == [0, 0]
             && (self.out_h, self.out_w) == (self.in_h, self.in_w)
+    }
+
+    /// Whether each output channel sees one input channel, its own.
+    pub(super) fn is_depthwise(&self, out_channels: usize) -> bool {
+        self.groups > 1 && self.groups == self.channels && self.groups == out_channels
+    }
+
+    pub(super) fn depthwise(&self) -> Depthwise {
+        Depthwise {
+            channels: self.channels,
+            input: [self.in_h, self.in_w],
+            output: [self.out_h, self.out_w],
+            kernel: [self.kernel_h, self.kernel_w],
+            stride: self.stride,
+            padding: self.padding,
+            dilation: self.dilation,
+        }
     }
 
     /// Writes patch rows `first..first + count` (counted over the batch) of `group` to `out`, each

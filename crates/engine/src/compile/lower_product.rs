@@ -34,7 +34,10 @@ impl Lowering<'_> {
         let k = weight.len() / out_channels;
 
         let codes = if is_quantized(self.graph, node) { self.codes } else { Codes::Float };
+        let depthwise = matches!(geometry, Geometry::Conv(shape) if shape.is_depthwise(out_channels));
         let weights = match codes {
+            Codes::Float if depthwise => Weights::DepthwiseFloat(by_tap(&self.widened_weights(node)?, k)),
+            Codes::I8 if depthwise => self.depthwise_weights(node, k)?,
             Codes::Float => self.float_weights(node, groups, k)?,
             Codes::I8 | Codes::I16 => self.integer_weights(node, groups, k)?,
         };
@@ -179,6 +182,28 @@ impl Lowering<'_> {
         Ok(patch_order(&codes, weight.shape()))
     }
 
+    /// Weights in patch order as the plan's type makes them, in fp32.
+    fn widened_weights(&self, node: &Node) -> Result<Vec<f32>, EngineError> {
+        let weight = self.graph.params_of(node)?[0];
+        if self.spec.timing == Timing::WeightOnly && is_quantized(self.graph, node) {
+            let qparams = self.weight_params(node)?;
+            let codes = self.weight_codes(node, &qparams.scale)?;
+            let k = weight.len() / weight.shape()[0];
+            let value = |(i, code): (usize, &i8)| f32::from(*code) * qparams.scale_of(i / k);
+            return Ok(codes.iter().enumerate().map(value).collect());
+        }
+        Ok(patch_order(&self.float_param(node, 0)?, weight.shape()))
+    }
+
+    fn depthwise_weights(&self, node: &Node, k: usize) -> Result<Weights, EngineError> {
+        let channels = self.graph.params_of(node)?[0].shape()[0];
+        let qparams = self.weight_params(node)?;
+        let scale: Vec<f32> = (0..channels).map(|c| qparams.scale_of(c)).collect();
+        let codes = self.weight_codes(node, &scale)?;
+        let sums = codes.chunks_exact(k).map(|taps| taps.iter().map(|v| i32::from(*v)).sum()).collect();
+        Ok(Weights::DepthwiseInt { codes: by_tap(&codes, k), sums, scale })
+    }
+
     fn integer_weights(&self, node: &Node, groups: usize, k: usize) -> Result<Weights, EngineError> {
         if k > MAX_K_S8 {
             return Err(self.unsupported(
@@ -197,4 +222,9 @@ impl Lowering<'_> {
         };
         Ok(Weights::Int { packed: codes.chunks_exact(per_group * k).map(pack).collect(), scale })
     }
+}
+
+/// Weights of `k` taps a channel, tap by tap.
+fn by_tap<T: Copy>(weights: &[T], k: usize) -> Vec<T> {
+    (0..k).flat_map(|tap| weights.iter().skip(tap).step_by(k).copied()).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use calibench_kernels::{Activation, Finish, Kernels, Output, PackedFloat, PackedS8, Residual};
+use calibench_kernels::{Activation, Depthwise, Finish, Kernels, Output, PackedFloat, PackedS8, Residual};
 
 use super::layout::ConvShape;
 use super::rows::{Cut, Target, write_rows};
@@ -60,6 +60,14 @@ pub(super) enum Geometry {
 /// Weights as held for execution, one entry per group.
 #[derive(Debug)]
 pub(super) enum Weights {
+    /// Tap by tap, one a channel; narrower types are widened once, because these weights are few.
+    DepthwiseFloat(Vec<f32>),
+    /// The same in codes, with their sums and scales by channel.
+    DepthwiseInt {
+        codes: Vec<i8>,
+        sums: Vec<i32>,
+        scale: Vec<f32>,
+    },
     Float(Vec<PackedFloat>),
     Int {
         packed: Vec<PackedS8>,
@@ -98,6 +106,12 @@ impl Geometry {
             Self::Rows { .. } => 1,
             Self::Conv(shape) => shape.groups,
         }
+    }
+
+    /// The convolution as a depthwise one, which it is.
+    fn depthwise(&self) -> Depthwise {
+        let Self::Conv(shape) = self else { unreachable!("a linear layer has no channels of its own") };
+        shape.depthwise()
     }
 
     /// Most rows of a block: all where they lie in the input already.
@@ -152,13 +166,22 @@ impl Product {
 
     /// Correction and scale of each column under the input's parameters.
     fn run_scales(&self, input: SiteParams, scales: &mut RunScales) {
-        let Weights::Int { packed, scale } = &self.weights else { return };
-        let sums = packed.iter().flat_map(|p| p.col_sums());
         scales.correction.clear();
-        // int16 sums are 64 bits wide, and so is their correction: see `wide_block`.
-        if self.input.slot.kind == Kind::I8 {
-            scales.correction.extend(sums.map(|s| -input.zero_point * s));
-        }
+        let scale = match &self.weights {
+            Weights::Int { packed, scale } => {
+                // int16 sums are 64 bits wide, and so is their correction: see `wide_block`.
+                if self.input.slot.kind == Kind::I8 {
+                    let sums = packed.iter().flat_map(|p| p.col_sums());
+                    scales.correction.extend(sums.map(|s| -input.zero_point * s));
+                }
+                scale
+            }
+            Weights::DepthwiseInt { sums, scale, .. } => {
+                scales.correction.extend(sums.iter().map(|s| -input.zero_point * s));
+                scale
+            }
+            Weights::Float(_) | Weights::DepthwiseFloat(_) => return,
+        };
         scales.scale.clear();
         scales.scale.extend(scale.iter().map(|s| s * input.scale));
     }
@@ -180,7 +203,10 @@ impl Product {
         let (kernels, rounding) = (context.kernels, context.rounding);
         // In the half compute modes product, bias and ReLU round one after the other.
         let fused = rounding == Rounding::None;
-        let (k, groups) = (self.geometry.k(), self.geometry.groups());
+        let (k, groups) = match self.weights {
+            Weights::DepthwiseFloat(_) | Weights::DepthwiseInt { .. } => (0, 1),
+            _ => (self.geometry.k(), self.geometry.groups()),
+        };
         let per_group = n / groups;
         for group in 0..groups {
             let columns = group * per_group..(group + 1) * per_group;
@@ -194,6 +220,16 @@ impl Product {
             let mut finish = Finish { bias: &bias[of(bias)], residual, activation, ..Finish::default() };
             let out = columns_of(&mut block, columns.start);
             match &self.weights {
+                Weights::DepthwiseFloat(weights) => {
+                    let (shape, images) = (self.geometry.depthwise(), buffers.f32(self.input.slot));
+                    kernels.depthwise_f32(shape, images, weights, (first, count), &finish, out);
+                }
+                Weights::DepthwiseInt { codes, .. } => {
+                    let pad = context.site_params[self.input.value].zero_point as i8;
+                    let (shape, images) = (self.geometry.depthwise(), buffers.i8(self.input.slot));
+                    (finish.correction, finish.scale) = (&scales.correction, &scales.scale);
+                    kernels.depthwise_s8(shape, images, pad, codes, (first, count), &finish, out);
+                }
                 Weights::Float(packed) => {
                     let input = buffers.f32(self.input.slot);
                     let patches = &mut scratch.patches_f32;
@@ -262,6 +298,8 @@ impl Product {
 
     pub(super) fn weight_bytes(&self) -> u64 {
         let weights = match &self.weights {
+            Weights::DepthwiseFloat(weights) => 4 * weights.len(),
+            Weights::DepthwiseInt { codes, sums, scale } => codes.len() + 4 * (sums.len() + scale.len()),
             Weights::Float(packed) => packed.iter().map(PackedFloat::bytes).sum::<usize>(),
             Weights::Int { packed, scale } => {
                 packed.iter().map(PackedS8::bytes).sum::<usize>() + 4 * scale.len()

@@ -3,6 +3,7 @@
 //! Every instruction set does the same operations in the same order (sums run in 16 lanes on all), and Rust fuses no
 //! multiplication with an addition by itself: the bits are the same everywhere.
 
+pub(crate) mod depthwise;
 pub(crate) mod finish;
 pub(crate) mod math;
 pub(crate) mod rows;
