@@ -17,7 +17,7 @@ pub(crate) struct Block<'a, T> {
     /// First column and number of columns.
     pub left: usize,
     pub width: usize,
-    /// Row after row, `ld` apart.
+    /// Row after row, `ld` apart; each filled up to whole panels.
     pub acc: &'a [T],
     pub ld: usize,
 }

@@ -103,23 +103,58 @@ impl ConvShape {
     ) {
         let width = self.channels / self.groups;
         let image_len = self.in_h * self.in_w * self.channels;
-        for (row, patch) in (first..first + count).zip(out.chunks_exact_mut(self.patch_len())) {
-            let (image, pixel) = (row / self.rows(), row % self.rows());
-            let (oy, ox) = (pixel / self.out_w, pixel % self.out_w);
-            let image = &images[image * image_len..(image + 1) * image_len];
-            for (tap, cell) in patch.chunks_exact_mut(width).enumerate() {
-                let (ky, kx) = (tap / self.kernel_w, tap % self.kernel_w);
+        // Taps side by side lie side by side in the image, where a group is all channels.
+        let adjoin = self.groups == 1 && self.dilation[1] == 1;
+        let (mut image, pixel) = (first / self.rows(), first % self.rows());
+        let (mut oy, mut ox) = (pixel / self.out_w, pixel % self.out_w);
+        for patch in out.chunks_exact_mut(self.patch_len()).take(count) {
+            let pixels = &images[image * image_len..][..image_len];
+            let left = (ox * self.stride[1]).checked_sub(self.padding[1]);
+            let inside = left.filter(|left| adjoin && left + self.kernel_w <= self.in_w);
+            for (ky, cells) in patch.chunks_exact_mut(self.kernel_w * width).enumerate() {
                 let y = (oy * self.stride[0] + ky * self.dilation[0]).checked_sub(self.padding[0]);
-                let x = (ox * self.stride[1] + kx * self.dilation[1]).checked_sub(self.padding[1]);
-                match (y.filter(|y| *y < self.in_h), x.filter(|x| *x < self.in_w)) {
-                    (Some(y), Some(x)) => {
-                        let start = (y * self.in_w + x) * self.channels + group * width;
-                        cell.copy_from_slice(&image[start..start + width]);
-                    }
-                    _ => cell.fill(pad),
+                let Some(y) = y.filter(|y| *y < self.in_h) else {
+                    cells.fill(pad);
+                    continue;
+                };
+                let row = &pixels[y * self.in_w * self.channels..][..self.in_w * self.channels];
+                match inside {
+                    Some(left) => copy(&row[left * width..][..cells.len()], cells),
+                    None => self.taps(row, group, ox, pad, cells),
                 }
             }
+            ox += 1;
+            if ox == self.out_w {
+                (ox, oy) = (0, oy + 1);
+            }
+            if oy == self.out_h {
+                (oy, image) = (0, image + 1);
+            }
         }
+    }
+
+    /// The taps of one row of the filter, one after the other.
+    fn taps<T: Copy>(&self, row: &[T], group: usize, ox: usize, pad: T, cells: &mut [T]) {
+        let width = self.channels / self.groups;
+        for (kx, cell) in cells.chunks_exact_mut(width).enumerate() {
+            let x = (ox * self.stride[1] + kx * self.dilation[1]).checked_sub(self.padding[1]);
+            match x.filter(|x| *x < self.in_w) {
+                Some(x) => cell.copy_from_slice(&row[x * self.channels + group * width..][..width]),
+                None => cell.fill(pad),
+            }
+        }
+    }
+}
+
+/// Copies by sixteen where it can: what is copied is often a few dozen bytes, for which a call costs more than it does.
+fn copy<T: Copy>(from: &[T], to: &mut [T]) {
+    let (from16, rest) = from.as_chunks::<16>();
+    let (to16, to_rest) = to.as_chunks_mut::<16>();
+    for (to, from) in to16.iter_mut().zip(from16) {
+        *to = *from;
+    }
+    for (to, from) in to_rest.iter_mut().zip(rest) {
+        *to = *from;
     }
 }
 

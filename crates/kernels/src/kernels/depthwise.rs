@@ -7,6 +7,7 @@ use crate::{
     Depthwise, Finish, Kernels, Output,
     blocks::grow,
     lanes::{self, depthwise::DepthwiseRows},
+    pack::PANEL,
 };
 
 thread_local! {
@@ -35,8 +36,9 @@ impl Kernels {
     ) {
         check("depthwise_s8", shape, images.len(), weights.len(), (first, rows), finish, &output);
         let mut memory = SUMS.take();
-        grow(&mut memory, shape.channels);
-        let sums = &mut memory[..shape.channels];
+        let lanes = shape.channels.next_multiple_of(PANEL);
+        grow(&mut memory, lanes);
+        let sums = &mut memory[..lanes];
         lanes::run(
             self.proof,
             DepthwiseRows { shape, images, pad, weights, first, rows, sums, finish, output },
@@ -59,8 +61,9 @@ impl Kernels {
     ) {
         check("depthwise_f32", shape, images.len(), weights.len(), (first, rows), finish, &output);
         let mut memory = SUMS_F32.take();
-        grow(&mut memory, shape.channels);
-        let sums = &mut memory[..shape.channels];
+        let lanes = shape.channels.next_multiple_of(PANEL);
+        grow(&mut memory, lanes);
+        let sums = &mut memory[..lanes];
         let pad = 0.0;
         lanes::run(
             self.proof,

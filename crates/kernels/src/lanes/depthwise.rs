@@ -38,7 +38,7 @@ pub(crate) struct DepthwiseRows<'a, 'b, T: Term> {
     pub weights: &'a [T],
     pub first: usize,
     pub rows: usize,
-    /// One a channel.
+    /// One a channel, and as many as fill whole panels.
     pub sums: &'a mut [T::Sum],
     pub finish: &'a Finish<'a>,
     pub output: Output<'b>,

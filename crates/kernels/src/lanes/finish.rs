@@ -2,12 +2,9 @@
 
 use super::Lanes;
 use super::math::{gelu, relu};
-use crate::blocks::{Block, COLUMN_PANELS};
+use crate::blocks::Block;
 use crate::finish::{Activation, Finish, Output, Quantizer, Residual};
 use crate::pack::PANEL;
-
-/// Columns handled at a time: those of a block.
-const WIDTH: usize = COLUMN_PANELS * PANEL;
 
 /// A sum as an operand of floating-point arithmetic.
 pub(crate) trait Sum: Copy {
@@ -40,18 +37,22 @@ impl<T: Sum> Lanes for FinishBlock<'_, '_, T> {
     #[inline(always)]
     fn run(self) {
         let Self { block, finish, output, ld } = self;
-        for first in (0..block.width).step_by(WIDTH) {
-            let width = WIDTH.min(block.width - first);
-            let mut columns = Columns::new(finish, block.left + first, width);
+        // Column by panel: what belongs to its columns stays in registers, and every loop has sixteen lanes.
+        for first in (0..block.width).step_by(PANEL) {
+            let width = PANEL.min(block.width - first);
+            let columns = Columns::new(finish, block.left + first, width);
             for r in 0..block.rows {
-                let sums = &block.acc[r * block.ld + first..][..width];
-                let at = (block.top + r) * ld + block.left + first;
-                let of_row = finish.row_correction.get(block.top + r).copied().unwrap_or(0);
-                columns.finish(sums, of_row, finish, at);
+                let sums = block.acc[r * block.ld + first..].first_chunk().expect("sums fill whole panels");
+                let row = block.top + r;
+                let at = row * ld + block.left + first;
+                let of_row = finish.row_correction.get(row).copied().unwrap_or(0);
+                let values = columns.finish(sums, of_row, finish, at..at + width);
                 match output {
-                    Output::F32(out) => out[at..at + width].copy_from_slice(&columns.values[..width]),
+                    Output::F32(out) => store(&values, &mut out[at..at + width]),
                     Output::S8(out, quantizer) => {
-                        quantize(&columns.values[..width], *quantizer, &mut out[at..at + width]);
+                        let mut codes = [0; PANEL];
+                        quantize(&values, *quantizer, &mut codes);
+                        store(&codes, &mut out[at..at + width]);
                     }
                 }
             }
@@ -59,56 +60,87 @@ impl<T: Sum> Lanes for FinishBlock<'_, '_, T> {
     }
 }
 
-/// What belongs to some columns, and a row of their values.
+/// Writes the lanes that are there.
+#[inline(always)]
+fn store<T: Copy>(lanes: &[T; PANEL], out: &mut [T]) {
+    match out.first_chunk_mut::<PANEL>() {
+        Some(out) => *out = *lanes,
+        None => out.copy_from_slice(&lanes[..out.len()]),
+    }
+}
+
+/// Reads the lanes that are there, and `fill` for the others.
+#[inline(always)]
+fn load<T: Copy>(from: &[T], fill: T) -> [T; PANEL] {
+    match from.first_chunk::<PANEL>() {
+        Some(lanes) => *lanes,
+        None => {
+            let mut lanes = [fill; PANEL];
+            lanes[..from.len()].copy_from_slice(from);
+            lanes
+        }
+    }
+}
+
+/// What belongs to the columns of a panel.
 struct Columns {
-    correction: [i32; WIDTH],
-    scale: [f32; WIDTH],
-    bias: [f32; WIDTH],
-    values: [f32; WIDTH],
+    correction: [i32; PANEL],
+    scale: [f32; PANEL],
+    bias: [f32; PANEL],
 }
 
 impl Columns {
     #[inline(always)]
     fn new(finish: &Finish<'_>, first: usize, width: usize) -> Self {
-        let mut columns =
-            Self { correction: [0; WIDTH], scale: [1.0; WIDTH], bias: [0.0; WIDTH], values: [0.0; WIDTH] };
-        if !finish.correction.is_empty() {
-            columns.correction[..width].copy_from_slice(&finish.correction[first..][..width]);
+        let end = first + width;
+        Self {
+            correction: match finish.correction {
+                [] => [0; PANEL],
+                all => load(&all[first..end], 0),
+            },
+            scale: match finish.scale {
+                [] => [1.0; PANEL],
+                [scale] => [*scale; PANEL],
+                all => load(&all[first..end], 1.0),
+            },
+            bias: match finish.bias {
+                [] => [0.0; PANEL],
+                all => load(&all[first..end], 0.0),
+            },
         }
-        match finish.scale {
-            [] => {}
-            [scale] => columns.scale[..width].fill(*scale),
-            scales => columns.scale[..width].copy_from_slice(&scales[first..][..width]),
-        }
-        if !finish.bias.is_empty() {
-            columns.bias[..width].copy_from_slice(&finish.bias[first..][..width]);
-        }
-        columns
     }
 
-    /// One row of values; `at` is the place of its first in the output.
+    /// One row of values; `at` is their place in the output.
     #[inline(always)]
-    fn finish<T: Sum>(&mut self, sums: &[T], of_row: i32, finish: &Finish<'_>, at: usize) {
-        let width = sums.len();
-        let values = &mut self.values[..width];
-        let columns = self.correction.iter().zip(&self.scale).zip(&self.bias);
-        for ((value, sum), ((correction, scale), bias)) in values.iter_mut().zip(sums).zip(columns) {
-            *value = sum.corrected(correction.wrapping_add(of_row)) * scale + bias;
+    fn finish<T: Sum>(
+        &self,
+        sums: &[T; PANEL],
+        of_row: i32,
+        finish: &Finish<'_>,
+        at: std::ops::Range<usize>,
+    ) -> [f32; PANEL] {
+        let mut values = [0.0; PANEL];
+        for i in 0..PANEL {
+            let sum = sums[i].corrected(self.correction[i].wrapping_add(of_row));
+            values[i] = sum * self.scale[i] + self.bias[i];
         }
         match finish.residual {
             None => {}
             Some(Residual::F32(residual)) => {
-                for (value, r) in values.iter_mut().zip(&residual[at..at + width]) {
-                    *value += r;
+                let residual = load(&residual[at], 0.0);
+                for i in 0..PANEL {
+                    values[i] += residual[i];
                 }
             }
             Some(Residual::S8 { codes, scale, zero_point }) => {
-                for (value, code) in values.iter_mut().zip(&codes[at..at + width]) {
-                    *value += (i32::from(*code) - zero_point) as f32 * scale;
+                let codes = load(&codes[at], 0);
+                for i in 0..PANEL {
+                    values[i] += (i32::from(codes[i]) - zero_point) as f32 * scale;
                 }
             }
         }
-        activate(values, finish.activation);
+        activate(&mut values, finish.activation);
+        values
     }
 }
 
