@@ -46,7 +46,7 @@ peers *options:
     out="reports/peers/$(date -u +%Y%m%dT%H%M%SZ)"
     VIRTUAL_ENV="$PWD/target/peers" PATH="$PWD/target/peers/bin:$PATH" \
         cargo run --release --locked --bin calibench -- sweep --out "$out" \
-        --dtype fp32,int8 --timing none,static,dynamic --calibrator mse --granularity per-channel \
+        --dtype fp32,int8 --timing none,static,dynamic --calibrator minmax --granularity per-channel \
         --symmetry affine --backend native,onnxruntime,openvino --latency-seconds 2 {{options}}
     sed -n '/^## Against other runtimes/,/^## Run/p' "$out/summary.md" | sed '$d'
 

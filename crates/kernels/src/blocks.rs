@@ -22,6 +22,36 @@ pub(crate) struct Block<'a, T> {
     pub ld: usize,
 }
 
+/// Where rows lie: each in `count` pieces of `len` elements, `stride` apart. Linear layers have one piece, convolutions
+/// one for each row of the filter, where they lie in the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pieces {
+    pub count: usize,
+    pub len: usize,
+    pub stride: usize,
+}
+
+/// The rows of a tile.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a, T> {
+    pub data: &'a [T],
+    /// Where each row begins.
+    pub starts: &'a [usize],
+    pub pieces: Pieces,
+}
+
+impl<'a, T> Rows<'a, T> {
+    /// Piece `piece` of each row.
+    #[inline(always)]
+    pub(crate) fn piece<const MR: usize>(&self, piece: usize) -> [&'a [T]; MR] {
+        let Pieces { len, stride, .. } = self.pieces;
+        std::array::from_fn(|r| &self.data[self.starts[r] + piece * stride..][..len])
+    }
+}
+
+/// Most rows of any tile.
+pub(crate) const MOST_ROWS: usize = 12;
+
 /// A micro-kernel for int8 weights: computes tiles of at most `ROWS` rows and `PANELS` panels.
 pub(crate) trait IntTile: Copy {
     /// Rows of a full tile.
@@ -31,11 +61,10 @@ pub(crate) trait IntTile: Copy {
     /// The activations of a row that meet one group of weights.
     type Cell: Copy + Default + 'static;
 
-    /// `C = init + A · Bᵀ` for `height` rows of A, each of `b.groups()` cells, and `panels` panels of B from `panel` on.
+    /// `C = init + A · Bᵀ` for some rows of A, each of `b.groups()` cells, and the panels of B.
     fn tile(
         self,
-        height: usize,
-        a: &[Self::Cell],
+        a: Rows<'_, Self::Cell>,
         b: &PackedS8,
         panels: std::ops::Range<usize>,
         init: &[i32],
@@ -68,7 +97,7 @@ pub(crate) fn accumulate<K: IntTile, T>(
     (offset, prepare): (i32, impl Fn(&[T], &mut [K::Cell])),
     mut sink: impl FnMut(Block<'_, i32>),
 ) {
-    let (n, k, groups) = (b.n(), b.k(), b.groups());
+    let (k, groups) = (b.k(), b.groups());
     let block_rows = rows_of_block(size_of::<K::Cell>() * groups, K::ROWS);
     // Taken out, so that a sink may multiply too.
     let Memory { mut cells, mut acc } = memory.replace(Memory::new());
@@ -80,32 +109,75 @@ pub(crate) fn accumulate<K: IntTile, T>(
                 prepare(&a[(top + r) * lda..][..k], cells);
             }
         }
-        for left_panel in (0..b.panels()).step_by(COLUMN_PANELS) {
-            let end_panel = b.panels().min(left_panel + COLUMN_PANELS);
-            let ld = (end_panel - left_panel) * PANEL;
-            grow(&mut acc, rows * ld);
-            for panel in (left_panel..end_panel).step_by(K::PANELS) {
-                let panels = panel..end_panel.min(panel + K::PANELS);
-                let mut init = [0; 64];
-                if offset != 0 {
-                    let sums = &b.col_sums()[panel * PANEL..n.min(panels.end * PANEL)];
-                    for (init, sum) in init.iter_mut().zip(sums) {
-                        *init = -offset * sum;
-                    }
-                }
-                let column = (panel - left_panel) * PANEL;
-                for (first, height) in tiles(rows, K::ROWS) {
-                    let a = &cells[first * groups..][..height * groups];
-                    let c = &mut acc[first * ld + column..];
-                    kernel.tile(height, a, b, panels.clone(), &init[..panels.len() * PANEL], c, ld);
-                }
-            }
-            let left = left_panel * PANEL;
-            let width = n.min(end_panel * PANEL) - left;
-            sink(Block { top, rows, left, width, acc: &acc[..rows * ld], ld });
-        }
+        let pieces = Pieces { count: 1, len: groups, stride: 0 };
+        multiply(kernel, (top, rows), &cells, |row| row * groups, pieces, b, offset, &mut acc, &mut sink);
     }
     memory.replace(Memory { cells, acc });
+}
+
+/// `A · Bᵀ` for rows that lie in pieces of an image: `starts` and `pieces` count groups of B's k.
+///
+/// The whole image is prepared once, instead of a copy of each row of patches.
+pub(crate) fn accumulate_pieces<K: IntTile, T>(
+    kernel: K,
+    memory: &RefCell<Memory<K::Cell>>,
+    (image, starts, pieces): (&[T], &[usize], Pieces),
+    b: &PackedS8,
+    (offset, prepare): (i32, impl Fn(&[T], &mut [K::Cell])),
+    mut sink: impl FnMut(Block<'_, i32>),
+) {
+    let Memory { mut cells, mut acc } = memory.replace(Memory::new());
+    let len = image.len().div_ceil(b.group());
+    grow(&mut cells, len);
+    prepare(image, &mut cells[..len]);
+    let block_rows = rows_of_block(0, K::ROWS);
+    for top in (0..starts.len()).step_by(block_rows) {
+        let rows = block_rows.min(starts.len() - top);
+        let start = |row: usize| starts[top + row];
+        multiply(kernel, (top, rows), &cells, start, pieces, b, offset, &mut acc, &mut sink);
+    }
+    memory.replace(Memory { cells, acc });
+}
+
+/// One block of rows by all columns.
+fn multiply<K: IntTile>(
+    kernel: K,
+    (top, rows): (usize, usize),
+    cells: &[K::Cell],
+    start: impl Fn(usize) -> usize,
+    pieces: Pieces,
+    b: &PackedS8,
+    offset: i32,
+    acc: &mut Vec<i32>,
+    sink: &mut impl FnMut(Block<'_, i32>),
+) {
+    let n = b.n();
+    for left_panel in (0..b.panels()).step_by(COLUMN_PANELS) {
+        let end_panel = b.panels().min(left_panel + COLUMN_PANELS);
+        let ld = (end_panel - left_panel) * PANEL;
+        grow(acc, rows * ld);
+        for panel in (left_panel..end_panel).step_by(K::PANELS) {
+            let panels = panel..end_panel.min(panel + K::PANELS);
+            let mut init = [0; 64];
+            if offset != 0 {
+                let sums = &b.col_sums()[panel * PANEL..n.min(panels.end * PANEL)];
+                for (init, sum) in init.iter_mut().zip(sums) {
+                    *init = -offset * sum;
+                }
+            }
+            let column = (panel - left_panel) * PANEL;
+            for (first, height) in tiles(rows, K::ROWS) {
+                let starts: [usize; MOST_ROWS] =
+                    std::array::from_fn(|r| if r < height { start(first + r) } else { 0 });
+                let a = Rows { data: cells, starts: &starts[..height], pieces };
+                let c = &mut acc[first * ld + column..];
+                kernel.tile(a, b, panels.clone(), &init[..panels.len() * PANEL], c, ld);
+            }
+        }
+        let left = left_panel * PANEL;
+        let width = n.min(end_panel * PANEL) - left;
+        sink(Block { top, rows, left, width, acc: &acc[..rows * ld], ld });
+    }
 }
 
 /// Rows of a block whose rows take so many bytes: whole tiles.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use crate::{
     Kernels,
-    blocks::{Block, COLUMN_PANELS, grow, rows_of_block, tiles},
+    blocks::{Block, COLUMN_PANELS, MOST_ROWS, Pieces, Rows, grow, rows_of_block, tiles},
     pack::PANEL,
     pack_float::{Data, PackedFloat},
 };
@@ -16,8 +16,8 @@ pub(crate) trait FloatTile: Copy {
     /// Panels of a full tile, at most 2.
     const PANELS: usize;
 
-    /// `C = A · Bᵀ` for `height` rows of A, `lda` apart, and one or two panels of B with k rows of 16 each.
-    fn tile(self, height: usize, k: usize, a: &[f32], lda: usize, b: &[&[f32]], c: &mut [f32], ldc: usize);
+    /// `C = A · Bᵀ` for some rows of A and one or two panels of B.
+    fn tile(self, a: Rows<'_, f32>, b: &[&[f32]], c: &mut [f32], ldc: usize);
 }
 
 /// Memory of products, kept by each thread between calls.
@@ -31,11 +31,12 @@ thread_local! {
     static MEMORY: RefCell<Memory> = const { RefCell::new(Memory { acc: Vec::new(), panels: Vec::new() }) };
 }
 
-/// `A · Bᵀ`, block by block. Narrow panels are widened once for each block of rows.
+/// `A · Bᵀ`, block by block; `start` says where a row begins. Narrow panels are widened once for each block of rows.
 pub(crate) fn accumulate<K: FloatTile>(
     kernels: Kernels,
     kernel: K,
-    (m, a, lda): (usize, &[f32], usize),
+    m: usize,
+    (a, start, pieces): (&[f32], impl Fn(usize) -> usize, Pieces),
     b: &PackedFloat,
     mut sink: impl FnMut(Block<'_, f32>),
 ) {
@@ -54,9 +55,11 @@ pub(crate) fn accumulate<K: FloatTile>(
                 let (one, two) = wide.split_at(k * PANEL);
                 let b = if count == 1 { &[one][..] } else { &[one, two][..] };
                 for (first, height) in tiles(rows, K::ROWS) {
-                    let a = if k == 0 { &[] } else { &a[(top + first) * lda..] };
+                    let starts: [usize; MOST_ROWS] =
+                        std::array::from_fn(|r| if r < height { start(top + first + r) } else { 0 });
+                    let a = Rows { data: a, starts: &starts[..height], pieces };
                     let c = &mut acc[first * ld + (panel - left_panel) * PANEL..];
-                    kernel.tile(height, k, a, lda, b, c, ld);
+                    kernel.tile(a, b, c, ld);
                 }
             }
             let left = left_panel * PANEL;

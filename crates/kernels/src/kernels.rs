@@ -122,6 +122,33 @@ fn check_finish(op: &str, m: usize, n: usize, finish: &Finish<'_>, output: &Outp
     }
 }
 
+/// Where the rows of a product lie in an image: each in `count` pieces of `len` elements, `stride` apart; for a convolution
+/// the rows of the filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// Pieces.
+    pub count: usize,
+    /// Elements of a piece.
+    pub len: usize,
+    /// From one piece to the next.
+    pub stride: usize,
+}
+
+/// Panics unless all windows lie inside the image, are as long as the weights' k, and keep groups whole.
+#[track_caller]
+fn check_windows(op: &str, image: usize, starts: &[usize], windows: Windows, k: usize, group: usize) {
+    let Windows { count, len, stride } = windows;
+    assert!(count > 0 && count * len == k, "{op}: {count} pieces of {len} are not the weights' k = {k}");
+    let reach = (count - 1) * stride + len;
+    let most = starts.iter().max().copied().unwrap_or(0);
+    assert!(starts.is_empty() || most + reach <= image, "{op}: a window ends at {} of {image}", most + reach);
+    let whole = |v: usize| v.is_multiple_of(group);
+    assert!(
+        whole(len) && whole(stride) && starts.iter().all(|start| whole(*start)),
+        "{op}: pieces must begin and end at multiples of {group}"
+    );
+}
+
 /// Panics unless the codes are int8 and the zero point is exact in floating point.
 #[track_caller]
 fn check_quantizer(op: &str, quantizer: Quantizer) {

@@ -100,6 +100,11 @@ impl PackedS8 {
         self.n.div_ceil(PANEL)
     }
 
+    /// Successive k in a group.
+    pub(crate) fn group(&self) -> usize {
+        self.group as usize
+    }
+
     /// Groups along k, the last one filled up with zeros.
     pub(crate) fn groups(&self) -> usize {
         self.k.div_ceil(self.group as usize)

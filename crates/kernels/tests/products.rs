@@ -5,7 +5,7 @@
 mod common;
 
 use calibench_kernels::{
-    Activation, Depthwise, Finish, Isa, Kernels, Op, Output, PackedFloat, Quantizer, Residual,
+    Activation, Depthwise, Finish, Isa, Kernels, Op, Output, PackedFloat, Quantizer, Residual, Windows,
 };
 use common::*;
 use half::{bf16, f16};
@@ -386,4 +386,55 @@ fn depthwise() {
             Ok(())
         });
     }
+}
+
+#[test]
+fn convolutions_of_windows() {
+    // Op::ConvFloat, Op::ConvS8,
+    let inputs = (1_usize..=4, 1_usize..=12, 0_usize..=30, 1_usize..=40, 1_usize..=40, any::<u64>());
+    for kernels in kernels_of(Op::ConvS8) {
+        let group = kernels.s8_group();
+        check(150, &inputs, |(count, len, gap, n, rows, seed)| {
+            let mut rng = Mix(seed);
+            let windows = Windows { count, len: len * group, stride: (len + gap) * group };
+            let (k, reach) = (count * len * group, (count - 1) * windows.stride + windows.len);
+            let starts: Vec<usize> = (0..rows).map(|_| (rng.next() % 50) as usize * group).collect();
+            let image_len = 49 * group + reach;
+            let (x, w) =
+                (rng.fill(image_len, HOSTILE_I8, |r| r as i8), rng.fill(n * k, HOSTILE_I8, |r| r as i8));
+            let (xf, wf) = (rng.floats(image_len), rng.floats(n * k));
+            let (mut got, mut got_f) = (vec![0.0; rows * n], vec![0.0; rows * n]);
+            let finish = Finish::default();
+            let packed = kernels.pack_s8(&w, n, k);
+            kernels.conv_s8(&x, &starts, windows, &packed, &finish, Output::F32(&mut got), n);
+            let packed = PackedFloat::f32(&wf, n, k);
+            kernels.conv_float(&xf, &starts, windows, &packed, &finish, Output::F32(&mut got_f), n);
+            for (i, j) in (0..rows).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                let at = |p: usize| starts[i] + p / windows.len * windows.stride + p % windows.len;
+                let sum: i32 = (0..k).map(|p| i32::from(x[at(p)]) * i32::from(w[j * k + p])).sum();
+                prop_assert_eq!(got[i * n + j], sum as f32, "{} [{},{}]", kernels.isa(), i, j);
+                let terms = (0..k).map(|p| f64::from(xf[at(p)]) * f64::from(wf[j * k + p]));
+                let (want, size) = terms.fold((0.0, 0.0), |(s, m), t| (s + t, m + t.abs()));
+                let bound = (k + 4) as f64 * f64::from(f32::EPSILON) * size;
+                prop_assert!((f64::from(got_f[i * n + j]) - want).abs() <= bound);
+            }
+            Ok(())
+        });
+    }
+}
+
+#[test]
+#[should_panic(expected = "conv_float: a window ends at 9 of 8")]
+fn a_window_beyond_the_image_is_named() {
+    let windows = Windows { count: 2, len: 2, stride: 4 };
+    let b = PackedFloat::f32(&[0.0; 4], 1, 4);
+    Kernels::best().conv_float(
+        &[0.0; 8],
+        &[0, 3],
+        windows,
+        &b,
+        &Finish::default(),
+        Output::F32(&mut [0.0; 2]),
+        1,
+    );
 }

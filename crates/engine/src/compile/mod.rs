@@ -19,6 +19,7 @@ mod profile;
 mod rows;
 mod step;
 mod storage;
+mod windows;
 mod work;
 
 use calibench_graph::{Element, Graph, per_sample};

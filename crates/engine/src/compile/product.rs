@@ -24,11 +24,18 @@ struct Scratch {
     patches_i8: Vec<i8>,
     patches_i16: Vec<i16>,
     acc64: Vec<i64>,
+    starts: Vec<usize>,
 }
 
 impl Scratch {
     const fn new() -> Self {
-        Self { patches_f32: Vec::new(), patches_i8: Vec::new(), patches_i16: Vec::new(), acc64: Vec::new() }
+        Self {
+            patches_f32: Vec::new(),
+            patches_i8: Vec::new(),
+            patches_i16: Vec::new(),
+            acc64: Vec::new(),
+            starts: Vec::new(),
+        }
     }
 }
 
@@ -114,11 +121,11 @@ impl Geometry {
         shape.depthwise()
     }
 
-    /// Most rows of a block: all where they lie in the input already.
-    fn most_rows(&self) -> usize {
+    /// The convolution, where it reads its patches from a padded image.
+    fn windowed(&self, group: usize) -> Option<&ConvShape> {
         match self {
-            Self::Conv(shape) if !shape.is_pointwise() => BLOCK_ROWS,
-            _ => usize::MAX,
+            Self::Conv(shape) if shape.reads_windows(group) => Some(shape),
+            _ => None,
         }
     }
 
@@ -152,7 +159,7 @@ impl Product {
             rows,
             width: n,
             unit: 1,
-            most: self.geometry.most_rows(),
+            most: self.most_rows(context.kernels),
             work: rows * n * self.geometry.k(),
         };
         let mut scales = std::mem::take(&mut context.run_scales);
@@ -162,6 +169,26 @@ impl Product {
             SCRATCH.with_borrow_mut(|scratch| self.block(first, block, buffers, shared, &scales, scratch));
         });
         context.run_scales = scales;
+    }
+
+    /// Most rows of a block: those whose patches are gathered stay in the second-level cache.
+    fn most_rows(&self, kernels: Kernels) -> usize {
+        let gathers = match (&self.weights, self.geometry) {
+            (Weights::DepthwiseFloat(_) | Weights::DepthwiseInt { .. }, _) | (_, Geometry::Rows { .. }) => {
+                false
+            }
+            (_, Geometry::Conv(shape)) => !shape.is_pointwise() && self.window(kernels).is_none(),
+        };
+        if gathers { BLOCK_ROWS } else { usize::MAX }
+    }
+
+    /// The convolution, where it reads its patches from a padded image.
+    fn window(&self, kernels: Kernels) -> Option<&ConvShape> {
+        match (&self.weights, self.input.slot.kind) {
+            (Weights::Float(_), _) => self.geometry.windowed(1),
+            (Weights::Int { .. }, Kind::I8) => self.geometry.windowed(kernels.s8_group()),
+            _ => None,
+        }
     }
 
     /// Correction and scale of each column under the input's parameters.
@@ -201,6 +228,13 @@ impl Product {
             return self.wide_block(first, out, buffers, context, scales, scratch);
         }
         let (kernels, rounding) = (context.kernels, context.rounding);
+        if let Some(shape) = self.window(kernels) {
+            self.window_block(shape, first, &mut block, buffers, context, scales, scratch);
+            if let (true, Output::F32(out)) = (rounding != Rounding::None, &mut block) {
+                self.finish_rounding(out, kernels, rounding);
+            }
+            return;
+        }
         // In the half compute modes product, bias and ReLU round one after the other.
         let fused = rounding == Rounding::None;
         let (k, groups) = match self.weights {
@@ -248,6 +282,57 @@ impl Product {
         }
         if let (false, Output::F32(out)) = (fused, &mut block) {
             self.finish_rounding(out, kernels, rounding);
+        }
+    }
+
+    /// A block of a convolution that reads its patches from padded images.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one block of one run; bundling them would only rename them"
+    )]
+    fn window_block(
+        &self,
+        shape: &ConvShape,
+        first: usize,
+        block: &mut Output<'_>,
+        buffers: &Buffers,
+        context: &Context,
+        scales: &RunScales,
+        scratch: &mut Scratch,
+    ) {
+        let n = self.out_channels;
+        let rows = first..first + rows_of(block, n);
+        let (kernels, windows) = (context.kernels, shape.windows());
+        let fused = context.rounding == Rounding::None;
+        let finish_of = |row: usize| Finish {
+            bias: if fused { &self.bias } else { &[] },
+            residual: self.residual.map(|operand| operand.residual(row * n, buffers, context)),
+            activation: if fused { self.activation } else { Activation::None },
+            ..Finish::default()
+        };
+        match &self.weights {
+            Weights::Float(packed) => {
+                let images = buffers.f32(self.input.slot);
+                let memory = (&mut scratch.patches_f32, &mut scratch.starts);
+                shape.for_images(images, rows, 0.0, memory, |rows, image, starts| {
+                    let out = columns_of(block, (rows.start - first) * n);
+                    kernels.conv_float(image, starts, windows, &packed[0], &finish_of(rows.start), out, n);
+                });
+            }
+            Weights::Int { packed, .. } => {
+                let images = buffers.i8(self.input.slot);
+                let pad = context.site_params[self.input.value].zero_point as i8;
+                let memory = (&mut scratch.patches_i8, &mut scratch.starts);
+                shape.for_images(images, rows, pad, memory, |rows, image, starts| {
+                    let out = columns_of(block, (rows.start - first) * n);
+                    let (correction, scale) = (&scales.correction[..], &scales.scale[..]);
+                    let finish = Finish { correction, scale, ..finish_of(rows.start) };
+                    kernels.conv_s8(image, starts, windows, &packed[0], &finish, out, n);
+                });
+            }
+            Weights::DepthwiseFloat(_) | Weights::DepthwiseInt { .. } => {
+                unreachable!("a depthwise convolution has no windows of all channels")
+            }
         }
     }
 
@@ -329,7 +414,7 @@ fn rows_of(output: &Output<'_>, width: usize) -> usize {
     }
 }
 
-/// The same rows from a column on.
+/// The same rows from an element on.
 fn columns_of<'a>(output: &'a mut Output<'_>, first: usize) -> Output<'a> {
     match output {
         Output::F32(out) => Output::F32(&mut out[first..]),

@@ -1,6 +1,6 @@
 //! Integer GEMM, scalar.
 
-use crate::blocks::Block;
+use crate::blocks::{Block, Pieces};
 use crate::pack::{Group, PANEL, PackedS8};
 
 /// `A · Bᵀ` for i8 or u8 activations, a panel of a row at a time.
@@ -18,6 +18,33 @@ pub(crate) fn accumulate<T: Copy + Into<i16>>(
                 let a1 = pair.get(1).map_or(0, |&v| i32::from(v.into()));
                 for (lane, sum) in sums.iter_mut().enumerate() {
                     *sum += a0 * i32::from(w[2 * lane]) + a1 * i32::from(w[2 * lane + 1]);
+                }
+            }
+            let left = panel * PANEL;
+            let width = PANEL.min(b.n() - left);
+            sink(Block { top, rows: 1, left, width, acc: &sums, ld: PANEL });
+        }
+    }
+}
+
+/// The same for rows that lie in pieces of an image; all counted in pairs.
+pub(crate) fn accumulate_pieces(
+    (image, starts, pieces): (&[i8], &[usize], Pieces),
+    b: &PackedS8,
+    mut sink: impl FnMut(Block<'_, i32>),
+) {
+    let pairs = image.as_chunks::<2>().0;
+    for (top, start) in starts.iter().enumerate() {
+        for panel in 0..b.panels() {
+            let mut sums = [0_i32; PANEL];
+            let mut weights = b.panel(panel, Group::Pairs).as_chunks::<{ 2 * PANEL }>().0.iter();
+            for piece in 0..pieces.count {
+                for (pair, w) in pairs[start + piece * pieces.stride..][..pieces.len].iter().zip(&mut weights)
+                {
+                    for (lane, sum) in sums.iter_mut().enumerate() {
+                        let product = |i: usize| i32::from(pair[i]) * i32::from(w[2 * lane + i]);
+                        *sum += product(0) + product(1);
+                    }
                 }
             }
             let left = panel * PANEL;

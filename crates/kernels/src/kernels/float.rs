@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 
-use super::{check_finish, check_len, check_matrix};
+use super::{check_finish, check_len, check_matrix, check_windows};
 #[cfg(target_arch = "x86_64")]
 use crate::x86_64;
 use crate::{
-    Finish, Kernels, Output, PackedFloat,
-    blocks::Block,
+    Finish, Kernels, Output, PackedFloat, Windows,
+    blocks::{Block, Pieces},
     blocks_float::accumulate,
     generic,
     isa::Proof,
@@ -43,21 +43,69 @@ impl Kernels {
         ldo: usize,
     ) {
         const OP: &str = "gemm_float";
-        let n = b.n();
         check_matrix(OP, "a", a.len(), m, b.k(), lda);
-        check_finish(OP, m, n, finish, &output, ldo);
-        check_len(OP, "correction", finish.correction.len() + finish.row_correction.len(), 0);
+        check_finish(OP, m, b.n(), finish, &output, ldo);
+        // No row begins beyond an empty matrix.
+        let lda = if b.k() == 0 { 0 } else { lda };
+        let pieces = Pieces { count: 1, len: b.k(), stride: 0 };
+        self.finish_f32(OP, m, (a, |row| row * lda, pieces), b, finish, &mut output, ldo);
+    }
+
+    /// The same for rows that lie in an image: `Σ_p Σ_i image[starts[row] + p · windows.stride + i] · B[j, p · len + i]`.
+    ///
+    /// # Panics
+    /// When a window leaves the image, or its pieces are not as long together as `b` has k.
+    pub fn conv_float(
+        &self,
+        image: &[f32],
+        starts: &[usize],
+        windows: Windows,
+        b: &PackedFloat,
+        finish: &Finish<'_>,
+        mut output: Output<'_>,
+        ldo: usize,
+    ) {
+        const OP: &str = "conv_float";
+        check_windows(OP, image.len(), starts, windows, b.k(), 1);
+        check_finish(OP, starts.len(), b.n(), finish, &output, ldo);
+        let Windows { count, len, stride } = windows;
+        let rows = (image, |row: usize| starts[row], Pieces { count, len, stride });
+        self.finish_f32(OP, starts.len(), rows, b, finish, &mut output, ldo);
+    }
+
+    fn finish_f32(
+        &self,
+        op: &str,
+        m: usize,
+        rows: (&[f32], impl Fn(usize) -> usize, Pieces),
+        b: &PackedFloat,
+        finish: &Finish<'_>,
+        output: &mut Output<'_>,
+        ldo: usize,
+    ) {
+        check_len(op, "correction", finish.correction.len() + finish.row_correction.len(), 0);
         let finish = match b.data() {
             Data::S8(_, scale) => {
-                check_len(OP, "scale", finish.scale.len(), 0);
+                check_len(op, "scale", finish.scale.len(), 0);
                 Finish { scale, ..*finish }
             }
             _ => *finish,
         };
-        self.accumulate_f32(m, a, lda, b, |block| {
-            let (finish, output) = (&finish, &mut output);
-            lanes::run(self.proof, FinishBlock { block, finish, output, ld: ldo });
-        });
+        let finish = &finish;
+        let sink = |block: Block<'_, f32>| {
+            lanes::run(self.proof, FinishBlock { block, finish, output: &mut *output, ld: ldo });
+        };
+        match self.proof {
+            Proof::Generic => accumulate(*self, generic::float::Scalar, m, rows, b, sink),
+            #[cfg(target_arch = "x86_64")]
+            Proof::Avx2(token) => accumulate(*self, x86_64::float::Fma256(token), m, rows, b, sink),
+            #[cfg(target_arch = "x86_64")]
+            Proof::AvxVnni(token) => {
+                accumulate(*self, x86_64::float::Fma256(token.avx2()), m, rows, b, sink);
+            }
+            #[cfg(target_arch = "x86_64")]
+            Proof::Avx512Vnni(token) => accumulate(*self, x86_64::float::Fma512(token), m, rows, b, sink),
+        }
     }
 
     /// `C = A · B` in fp32, then `finish`; element (r, s) of `B[k, n]` is `b[r * rs_b + s * cs_b]`. For attention, where
@@ -81,27 +129,6 @@ impl Kernels {
         operand.refill(b, n, k, cs_b, rs_b);
         self.gemm_float(m, a, lda, &operand, finish, output, ldo);
         OPERAND.with(|memory| memory.replace(operand));
-    }
-
-    fn accumulate_f32(
-        &self,
-        m: usize,
-        a: &[f32],
-        lda: usize,
-        b: &PackedFloat,
-        sink: impl FnMut(Block<'_, f32>),
-    ) {
-        match self.proof {
-            Proof::Generic => accumulate(*self, generic::float::Scalar, (m, a, lda), b, sink),
-            #[cfg(target_arch = "x86_64")]
-            Proof::Avx2(token) => accumulate(*self, x86_64::float::Fma256(token), (m, a, lda), b, sink),
-            #[cfg(target_arch = "x86_64")]
-            Proof::AvxVnni(token) => {
-                accumulate(*self, x86_64::float::Fma256(token.avx2()), (m, a, lda), b, sink);
-            }
-            #[cfg(target_arch = "x86_64")]
-            Proof::Avx512Vnni(token) => accumulate(*self, x86_64::float::Fma512(token), (m, a, lda), b, sink),
-        }
     }
 }
 

@@ -1,16 +1,23 @@
 //! Integer GEMM and row sums.
 
-use super::{check_finish, check_matrix};
+use std::cell::RefCell;
+
+use super::{check_finish, check_matrix, check_windows};
 #[cfg(target_arch = "x86_64")]
 use crate::x86_64;
 use crate::{
-    Finish, Isa, Kernels, Output, PackedS8,
-    blocks::Block,
+    Finish, Isa, Kernels, Output, PackedS8, Windows,
+    blocks::{Block, Pieces},
     generic,
     isa::Proof,
     lanes::{self, finish::FinishBlock},
     pack::Group,
 };
+
+thread_local! {
+    /// Where windows begin, in groups.
+    static STARTS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
 
 impl Kernels {
     /// Packs int8 weights for products with 8-bit activations.
@@ -132,6 +139,53 @@ impl Kernels {
             let output = &mut output;
             lanes::run(self.proof, FinishBlock { block, finish, output, ld: ldo });
         });
+    }
+
+    /// Rows that lie in an image, as in [`conv_float`](Self::conv_float), in int8 codes, exact in i32; then `finish`.
+    ///
+    /// # Panics
+    /// When a window leaves the image, its pieces are not as long together as `b` has k, or begin or end inside of a
+    /// group of k: all of `starts`, `len` and `stride` must be multiples of [`s8_group`](Self::s8_group).
+    pub fn conv_s8(
+        &self,
+        image: &[i8],
+        starts: &[usize],
+        windows: Windows,
+        b: &PackedS8,
+        finish: &Finish<'_>,
+        mut output: Output<'_>,
+        ldo: usize,
+    ) {
+        const OP: &str = "conv_s8";
+        let group = b.group();
+        check_windows(OP, image.len(), starts, windows, b.k(), group);
+        check_finish(OP, starts.len(), b.n(), finish, &output, ldo);
+        let proof = self.proof;
+        let sink = |block: Block<'_, i32>| {
+            lanes::run(proof, FinishBlock { block, finish, output: &mut output, ld: ldo });
+        };
+        // From bytes to groups.
+        let mut memory = STARTS.take();
+        memory.clear();
+        memory.extend(starts.iter().map(|start| start / group));
+        let Windows { count, len, stride } = windows;
+        let pieces = Pieces { count, len: len / group, stride: stride / group };
+        let a = (image, &memory[..], pieces);
+        match self.proof {
+            Proof::Generic => generic::gemm::accumulate_pieces(a, b, sink),
+            #[cfg(target_arch = "x86_64")]
+            Proof::Avx2(token) => x86_64::gemm::accumulate_pairs_of_pieces(token, a, b, sink),
+            #[cfg(target_arch = "x86_64")]
+            Proof::AvxVnni(token) => x86_64::vnni::accumulate_pieces_256(token, a, b, sink),
+            #[cfg(target_arch = "x86_64")]
+            Proof::Avx512Vnni(token) => x86_64::vnni::accumulate_pieces_512(token, a, b, sink),
+        }
+        STARTS.set(memory);
+    }
+
+    /// How many successive k the kernels for 8-bit activations add up at once.
+    pub fn s8_group(&self) -> usize {
+        self.group() as usize
     }
 
     /// `A · Bᵀ`, block by block; sizes are checked by the caller, and none is 0.

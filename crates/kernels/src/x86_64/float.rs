@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 
 use super::{load_f32x8, store_f32x8, vnni::by_height};
-use crate::{Avx2, Avx512Vnni, blocks_float::FloatTile, pack::PANEL};
+use crate::{Avx2, Avx512Vnni, blocks::Rows, blocks_float::FloatTile, pack::PANEL};
 
 /// The 6×16 tile.
 #[derive(Clone, Copy)]
@@ -21,9 +21,9 @@ impl FloatTile for Fma256 {
     const ROWS: usize = 6;
     const PANELS: usize = 1;
 
-    fn tile(self, height: usize, k: usize, a: &[f32], lda: usize, b: &[&[f32]], c: &mut [f32], ldc: usize) {
+    fn tile(self, a: Rows<'_, f32>, b: &[&[f32]], c: &mut [f32], ldc: usize) {
         // SAFETY: the token proves that the CPU has AVX2 and FMA.
-        unsafe { by_height!(height, [1 2 3 4 5 6], H => tile_256::<H>(k, a, lda, b[0], c, ldc)) }
+        unsafe { by_height!(a.starts.len(), [1 2 3 4 5 6], H => tile_256::<H>(a, b[0], c, ldc)) }
     }
 }
 
@@ -31,15 +31,15 @@ impl FloatTile for Fma512 {
     const ROWS: usize = 12;
     const PANELS: usize = 2;
 
-    fn tile(self, height: usize, k: usize, a: &[f32], lda: usize, b: &[&[f32]], c: &mut [f32], ldc: usize) {
+    fn tile(self, a: Rows<'_, f32>, b: &[&[f32]], c: &mut [f32], ldc: usize) {
         // SAFETY: the token proves that the CPU has AVX-512 F.
         unsafe {
             match b {
                 [one] => {
-                    by_height!(height, [1 2 3 4 5 6 7 8 9 10 11 12], H => tile_512::<H, 1>(k, a, lda, [one], c, ldc));
+                    by_height!(a.starts.len(), [1 2 3 4 5 6 7 8 9 10 11 12], H => tile_512::<H, 1>(a, [one], c, ldc));
                 }
                 [one, two] => {
-                    by_height!(height, [1 2 3 4 5 6 7 8 9 10 11 12], H => tile_512::<H, 2>(k, a, lda, [one, two], c, ldc));
+                    by_height!(a.starts.len(), [1 2 3 4 5 6 7 8 9 10 11 12], H => tile_512::<H, 2>(a, [one, two], c, ldc));
                 }
                 _ => unreachable!("a tile of {} panels", b.len()),
             }
@@ -48,17 +48,20 @@ impl FloatTile for Fma512 {
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn tile_256<const MR: usize>(k: usize, a: &[f32], lda: usize, b: &[f32], c: &mut [f32], ldc: usize) {
-    let a: [&[f32]; MR] = std::array::from_fn(|r| if k == 0 { &[] } else { &a[r * lda..][..k] });
-    let b = &b.as_chunks::<PANEL>().0[..k];
+fn tile_256<const MR: usize>(a: Rows<'_, f32>, b: &[f32], c: &mut [f32], ldc: usize) {
     let mut acc = [[_mm256_setzero_ps(); 2]; MR];
-    for (p, b) in b.iter().enumerate() {
-        let (halves, _) = b.as_chunks::<8>();
-        let (b0, b1) = (load_f32x8(&halves[0]), load_f32x8(&halves[1]));
-        for r in 0..MR {
-            let x = _mm256_set1_ps(a[r][p]);
-            acc[r][0] = _mm256_fmadd_ps(x, b0, acc[r][0]);
-            acc[r][1] = _mm256_fmadd_ps(x, b1, acc[r][1]);
+    let len = a.pieces.len;
+    for piece in 0..a.pieces.count {
+        let b = &b.as_chunks::<PANEL>().0[piece * len..][..len];
+        let a: [&[f32]; MR] = a.piece(piece);
+        for (p, b) in b.iter().enumerate() {
+            let (halves, _) = b.as_chunks::<8>();
+            let (b0, b1) = (load_f32x8(&halves[0]), load_f32x8(&halves[1]));
+            for r in 0..MR {
+                let x = _mm256_set1_ps(a[r][p]);
+                acc[r][0] = _mm256_fmadd_ps(x, b0, acc[r][0]);
+                acc[r][1] = _mm256_fmadd_ps(x, b1, acc[r][1]);
+            }
         }
     }
     for (r, acc) in acc.iter().enumerate() {
@@ -69,23 +72,19 @@ fn tile_256<const MR: usize>(k: usize, a: &[f32], lda: usize, b: &[f32], c: &mut
 }
 
 #[target_feature(enable = "avx512f")]
-fn tile_512<const MR: usize, const NP: usize>(
-    k: usize,
-    a: &[f32],
-    lda: usize,
-    b: [&[f32]; NP],
-    c: &mut [f32],
-    ldc: usize,
-) {
-    let a: [&[f32]; MR] = std::array::from_fn(|r| if k == 0 { &[] } else { &a[r * lda..][..k] });
-    let b = b.map(|panel| &panel.as_chunks::<PANEL>().0[..k]);
+fn tile_512<const MR: usize, const NP: usize>(a: Rows<'_, f32>, b: [&[f32]; NP], c: &mut [f32], ldc: usize) {
     let mut acc = [[_mm512_setzero_ps(); NP]; MR];
-    for p in 0..k {
-        let b: [__m512; NP] = std::array::from_fn(|v| load_f32x16(&b[v][p]));
-        for r in 0..MR {
-            let x = _mm512_set1_ps(a[r][p]);
-            for v in 0..NP {
-                acc[r][v] = _mm512_fmadd_ps(x, b[v], acc[r][v]);
+    let len = a.pieces.len;
+    for piece in 0..a.pieces.count {
+        let b = b.map(|panel| &panel.as_chunks::<PANEL>().0[piece * len..][..len]);
+        let a: [&[f32]; MR] = a.piece(piece);
+        for p in 0..len {
+            let b: [__m512; NP] = std::array::from_fn(|v| load_f32x16(&b[v][p]));
+            for r in 0..MR {
+                let x = _mm512_set1_ps(a[r][p]);
+                for v in 0..NP {
+                    acc[r][v] = _mm512_fmadd_ps(x, b[v], acc[r][v]);
+                }
             }
         }
     }

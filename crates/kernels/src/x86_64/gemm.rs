@@ -8,10 +8,10 @@
 
 use std::{arch::x86_64::*, cell::RefCell, ops::Range};
 
-use super::{broadcast_pair, load_i8x16, load_i8x32, load_i32x8, store_i32x8, store_i64x4};
+use super::{broadcast_pair, load_i8x16, load_i8x32, load_i32x8, store_i32x8, store_i64x4, vnni::by_height};
 use crate::{
     Avx2,
-    blocks::{Block, IntTile, Memory, accumulate, tiles},
+    blocks::{Block, IntTile, Memory, Pieces, Rows, accumulate, accumulate_pieces, tiles},
     generic,
     pack::{Group, PANEL, PackedS8},
 };
@@ -41,6 +41,16 @@ pub(crate) fn accumulate_pairs<T: Copy + Into<i16>>(
     MEMORY.with(|memory| accumulate(Pairs(token), memory, (m, a, lda), b, (0, widen_row), sink));
 }
 
+/// `A · Bᵀ` for rows in pieces of an image, block by block.
+pub(crate) fn accumulate_pairs_of_pieces<T: Copy + Into<i16>>(
+    token: Avx2,
+    a: (&[T], &[usize], Pieces),
+    b: &PackedS8,
+    sink: impl FnMut(Block<'_, i32>),
+) {
+    MEMORY.with(|memory| accumulate_pieces(Pairs(token), memory, a, b, (0, widen_row), sink));
+}
+
 /// The 6×16 tile.
 #[derive(Clone, Copy)]
 struct Pairs(Avx2);
@@ -52,8 +62,7 @@ impl IntTile for Pairs {
 
     fn tile(
         self,
-        height: usize,
-        a: &[[i16; 2]],
+        a: Rows<'_, [i16; 2]>,
         b: &PackedS8,
         panels: Range<usize>,
         init: &[i32],
@@ -63,29 +72,25 @@ impl IntTile for Pairs {
         let w = b.panel(panels.start, Group::Pairs).as_chunks::<PAIR_BYTES>().0;
         let init = init.first_chunk().expect("a panel of 16 columns");
         // SAFETY: the token proves that the CPU has AVX2.
-        unsafe {
-            match height {
-                1 => write_tile::<1>(a, w, init, c, ldc),
-                2 => write_tile::<2>(a, w, init, c, ldc),
-                3 => write_tile::<3>(a, w, init, c, ldc),
-                4 => write_tile::<4>(a, w, init, c, ldc),
-                5 => write_tile::<5>(a, w, init, c, ldc),
-                _ => write_tile::<ROWS>(a, w, init, c, ldc),
-            }
-        }
+        unsafe { by_height!(a.starts.len(), [1 2 3 4 5 6], H => write_tile::<H>(a, w, init, c, ldc)) }
     }
 }
 
 #[target_feature(enable = "avx2")]
 fn write_tile<const MR: usize>(
-    a: &[[i16; 2]],
+    a: Rows<'_, [i16; 2]>,
     b: &[[i8; PAIR_BYTES]],
     init: &[i32; PANEL],
     c: &mut [i32],
     ldc: usize,
 ) {
-    let rows: [&[[i16; 2]]; MR] = std::array::from_fn(|r| &a[r * b.len()..][..b.len()]);
-    for (r, sums) in micro_kernel(rows, b, init).iter().enumerate() {
+    let (init, _) = init.as_chunks::<8>();
+    let mut acc = [[load_i32x8(&init[0]), load_i32x8(&init[1])]; MR];
+    for piece in 0..a.pieces.count {
+        let b = &b[piece * a.pieces.len..][..a.pieces.len];
+        accumulate_tile(a.piece(piece), b, &mut acc);
+    }
+    for (r, sums) in stored(acc).iter().enumerate() {
         c[r * ldc..][..PANEL].copy_from_slice(sums);
     }
 }
@@ -105,16 +110,7 @@ pub(crate) fn gemm_s16(_: Avx2, m: usize, a: &[i16], lda: usize, b: &PackedS8, c
             let c = &mut c[top * ldc + panel * PANEL..];
             let a = &wide[..height * pairs];
             // SAFETY: the token proves that the CPU has AVX2.
-            unsafe {
-                match height {
-                    1 => wide_tile::<1>(a, w, c, ldc, width),
-                    2 => wide_tile::<2>(a, w, c, ldc, width),
-                    3 => wide_tile::<3>(a, w, c, ldc, width),
-                    4 => wide_tile::<4>(a, w, c, ldc, width),
-                    5 => wide_tile::<5>(a, w, c, ldc, width),
-                    _ => wide_tile::<ROWS>(a, w, c, ldc, width),
-                }
-            }
+            unsafe { by_height!(height, [1 2 3 4 5 6], H => wide_tile::<H>(a, w, c, ldc, width)) }
         }
     }
     WIDE.set(wide);
@@ -134,7 +130,9 @@ fn wide_tile<const MR: usize>(
     for b in b.chunks(S16_PAIRS) {
         let a = rows.map(|row| &row[from..][..b.len()]);
         from += b.len();
-        for (sums, tile) in sums.iter_mut().zip(micro_kernel(a, b, &[0; PANEL])) {
+        let mut acc = [[_mm256_setzero_si256(); 2]; MR];
+        accumulate_tile(a, b, &mut acc);
+        for (sums, tile) in sums.iter_mut().zip(stored(acc)) {
             for (sum, v) in sums.iter_mut().zip(tile) {
                 *sum += i64::from(v);
             }
@@ -156,15 +154,14 @@ fn widen_row<T: Copy + Into<i16>>(row: &[T], pairs: &mut [[i16; 2]]) {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn micro_kernel<const MR: usize>(
+fn accumulate_tile<const MR: usize>(
     a: [&[[i16; 2]]; MR],
     b: &[[i8; PAIR_BYTES]],
-    init: &[i32; PANEL],
-) -> [[i32; PANEL]; MR] {
+    sums: &mut [[__m256i; 2]; MR],
+) {
     // The same length for all, in a form that lets the compiler drop the bounds checks.
     let a = a.map(|row| &row[..b.len()]);
-    let (init, _) = init.as_chunks::<8>();
-    let mut acc = [[load_i32x8(&init[0]), load_i32x8(&init[1])]; MR];
+    let mut acc = *sums;
     for (p, b) in b.iter().enumerate() {
         let (halves, _) = b.as_chunks::<16>();
         let b0 = _mm256_cvtepi8_epi16(load_i8x16(&halves[0]));
@@ -175,6 +172,12 @@ fn micro_kernel<const MR: usize>(
             acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(pair, b1));
         }
     }
+    *sums = acc;
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn stored<const MR: usize>(acc: [[__m256i; 2]; MR]) -> [[i32; PANEL]; MR] {
     let mut out = [[0; PANEL]; MR];
     for (out, acc) in out.iter_mut().zip(acc) {
         let (halves, _) = out.as_chunks_mut::<8>();

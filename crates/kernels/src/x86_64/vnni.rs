@@ -8,7 +8,7 @@ use std::{arch::x86_64::*, cell::RefCell, ops::Range};
 
 use crate::{
     Avx512Vnni, AvxVnni,
-    blocks::{Block, IntTile, Memory, accumulate},
+    blocks::{Block, IntTile, Memory, Pieces, Rows, accumulate, accumulate_pieces},
     pack::{Group, PANEL, PackedS8},
 };
 
@@ -60,6 +60,26 @@ pub(crate) fn accumulate_512<T: Byte>(
     MEMORY.with(|memory| accumulate(Vnni512(token), memory, a, b, (T::OFFSET, quads_of), sink));
 }
 
+/// The same for rows in pieces of an image.
+pub(crate) fn accumulate_pieces_256<T: Byte>(
+    token: AvxVnni,
+    a: (&[T], &[usize], Pieces),
+    b: &PackedS8,
+    sink: impl FnMut(Block<'_, i32>),
+) {
+    MEMORY.with(|memory| accumulate_pieces(Vnni256(token), memory, a, b, (T::OFFSET, quads_of), sink));
+}
+
+/// The same for rows in pieces of an image.
+pub(crate) fn accumulate_pieces_512<T: Byte>(
+    token: Avx512Vnni,
+    a: (&[T], &[usize], Pieces),
+    b: &PackedS8,
+    sink: impl FnMut(Block<'_, i32>),
+) {
+    MEMORY.with(|memory| accumulate_pieces(Vnni512(token), memory, a, b, (T::OFFSET, quads_of), sink));
+}
+
 /// A row of A in cells of four; what fills the last one up meets weights that are 0.
 fn quads_of<T: Byte>(row: &[T], cells: &mut [[u8; 4]]) {
     for (slot, v) in cells.as_flattened_mut().iter_mut().zip(row) {
@@ -96,8 +116,7 @@ impl IntTile for Vnni256 {
 
     fn tile(
         self,
-        height: usize,
-        a: &[[u8; 4]],
+        a: Rows<'_, [u8; 4]>,
         b: &PackedS8,
         panels: Range<usize>,
         init: &[i32],
@@ -106,7 +125,7 @@ impl IntTile for Vnni256 {
     ) {
         let w = b.panel(panels.start, Group::Quads).as_chunks::<QUAD_BYTES>().0;
         // SAFETY: the token proves that the CPU has AVX2 and AVX-VNNI.
-        unsafe { by_height!(height, [1 2 3 4 5 6], H => tile_256::<H>(a, w, init, c, ldc)) }
+        unsafe { by_height!(a.starts.len(), [1 2 3 4 5 6], H => tile_256::<H>(a, w, init, c, ldc)) }
     }
 }
 
@@ -117,8 +136,7 @@ impl IntTile for Vnni512 {
 
     fn tile(
         self,
-        height: usize,
-        a: &[[u8; 4]],
+        a: Rows<'_, [u8; 4]>,
         b: &PackedS8,
         panels: Range<usize>,
         init: &[i32],
@@ -130,27 +148,37 @@ impl IntTile for Vnni512 {
         unsafe {
             if panels.len() == 1 {
                 let w = [w(panels.start)];
-                by_height!(height, [1 2 3 4 5 6 7 8 9 10 11 12], H => tile_512::<H, 1>(a, w, init, c, ldc));
+                by_height!(a.starts.len(), [1 2 3 4 5 6 7 8 9 10 11 12], H => tile_512::<H, 1>(a, w, init, c, ldc));
             } else {
                 let w = [w(panels.start), w(panels.start + 1)];
-                by_height!(height, [1 2 3 4 5 6 7 8 9 10 11 12], H => tile_512::<H, 2>(a, w, init, c, ldc));
+                by_height!(a.starts.len(), [1 2 3 4 5 6 7 8 9 10 11 12], H => tile_512::<H, 2>(a, w, init, c, ldc));
             }
         }
     }
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
-fn tile_256<const MR: usize>(a: &[[u8; 4]], b: &[[i8; QUAD_BYTES]], init: &[i32], c: &mut [i32], ldc: usize) {
-    let a: [&[[u8; 4]]; MR] = std::array::from_fn(|r| &a[r * b.len()..][..b.len()]);
+fn tile_256<const MR: usize>(
+    a: Rows<'_, [u8; 4]>,
+    b: &[[i8; QUAD_BYTES]],
+    init: &[i32],
+    c: &mut [i32],
+    ldc: usize,
+) {
     let init = init.as_chunks::<8>().0;
     let mut acc = [[super::load_i32x8(&init[0]), super::load_i32x8(&init[1])]; MR];
-    for (p, b) in b.iter().enumerate() {
-        let (halves, _) = b.as_chunks::<32>();
-        let (b0, b1) = (super::load_i8x32(&halves[0]), super::load_i8x32(&halves[1]));
-        for r in 0..MR {
-            let cell = _mm256_set1_epi32(i32::from_le_bytes(a[r][p]));
-            acc[r][0] = _mm256_dpbusd_avx_epi32(acc[r][0], cell, b0);
-            acc[r][1] = _mm256_dpbusd_avx_epi32(acc[r][1], cell, b1);
+    let len = a.pieces.len;
+    for piece in 0..a.pieces.count {
+        let b = &b[piece * len..][..len];
+        let a: [&[[u8; 4]]; MR] = a.piece(piece);
+        for (p, b) in b.iter().enumerate() {
+            let (halves, _) = b.as_chunks::<32>();
+            let (b0, b1) = (super::load_i8x32(&halves[0]), super::load_i8x32(&halves[1]));
+            for r in 0..MR {
+                let cell = _mm256_set1_epi32(i32::from_le_bytes(a[r][p]));
+                acc[r][0] = _mm256_dpbusd_avx_epi32(acc[r][0], cell, b0);
+                acc[r][1] = _mm256_dpbusd_avx_epi32(acc[r][1], cell, b1);
+            }
         }
     }
     for (r, acc) in acc.iter().enumerate() {
@@ -162,24 +190,26 @@ fn tile_256<const MR: usize>(a: &[[u8; 4]], b: &[[i8; QUAD_BYTES]], init: &[i32]
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn tile_512<const MR: usize, const NP: usize>(
-    a: &[[u8; 4]],
+    a: Rows<'_, [u8; 4]>,
     b: [&[[i8; QUAD_BYTES]]; NP],
     init: &[i32],
     c: &mut [i32],
     ldc: usize,
 ) {
-    let groups = b[0].len();
-    let a: [&[[u8; 4]]; MR] = std::array::from_fn(|r| &a[r * groups..][..groups]);
-    let b = b.map(|panel| &panel[..groups]);
     let init = init.as_chunks::<PANEL>().0;
     let init: [__m512i; NP] = std::array::from_fn(|v| load_i32x16(&init[v]));
     let mut acc = [init; MR];
-    for p in 0..groups {
-        let b: [__m512i; NP] = std::array::from_fn(|v| load_i8x64(&b[v][p]));
-        for r in 0..MR {
-            let cell = _mm512_set1_epi32(i32::from_le_bytes(a[r][p]));
-            for v in 0..NP {
-                acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], cell, b[v]);
+    let len = a.pieces.len;
+    for piece in 0..a.pieces.count {
+        let b = b.map(|panel| &panel[piece * len..][..len]);
+        let a: [&[[u8; 4]]; MR] = a.piece(piece);
+        for p in 0..len {
+            let b: [__m512i; NP] = std::array::from_fn(|v| load_i8x64(&b[v][p]));
+            for r in 0..MR {
+                let cell = _mm512_set1_epi32(i32::from_le_bytes(a[r][p]));
+                for v in 0..NP {
+                    acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], cell, b[v]);
+                }
             }
         }
     }

@@ -1,0 +1,133 @@
+//! Convolutions that read their patches where they lie: a padded image, and where each window begins in it.
+
+use std::ops::Range;
+
+use calibench_kernels::Windows;
+
+use super::layout::ConvShape;
+use super::step::scratch;
+
+impl ConvShape {
+    /// Whether patches can be read from a padded image: rows of the filter lie in one piece there, and none is cut by a
+    /// group of `group` values that kernels add up at once.
+    pub(super) fn reads_windows(&self, group: usize) -> bool {
+        self.groups == 1
+            && self.dilation[1] == 1
+            && self.channels.is_multiple_of(group)
+            && !self.is_pointwise()
+            && self.patch_len() > 0
+    }
+
+    /// Height and width of the padded image: what the windows reach.
+    fn padded(&self) -> [usize; 2] {
+        [
+            (self.out_h - 1) * self.stride[0] + (self.kernel_h - 1) * self.dilation[0] + 1,
+            (self.out_w - 1) * self.stride[1] + self.kernel_w,
+        ]
+    }
+
+    /// The rows of the filter, in a padded image.
+    pub(super) fn windows(&self) -> Windows {
+        Windows {
+            count: self.kernel_h,
+            len: self.kernel_w * self.channels,
+            stride: self.dilation[0] * self.padded()[1] * self.channels,
+        }
+    }
+
+    /// Calls `each(output rows, padded image, window starts)` for each image that has some of the output rows, which are
+    /// counted over the batch.
+    pub(super) fn for_images<T: Copy + Default>(
+        &self,
+        images: &[T],
+        rows: Range<usize>,
+        pad: T,
+        (memory, starts): (&mut Vec<T>, &mut Vec<usize>),
+        mut each: impl FnMut(Range<usize>, &[T], &[usize]),
+    ) {
+        let image_len = self.in_h * self.in_w * self.channels;
+        let [height, width] = self.padded();
+        let padded = scratch(memory, height * width * self.channels);
+        let mut first = rows.start;
+        while first < rows.end {
+            let image = first / self.rows();
+            let end = rows.end.min((image + 1) * self.rows());
+            self.pad(&images[image * image_len..][..image_len], pad, padded);
+            starts.clear();
+            starts.extend((first % self.rows()..).take(end - first).map(|pixel| {
+                let (y, x) = (pixel / self.out_w, pixel % self.out_w);
+                (y * self.stride[0] * width + x * self.stride[1]) * self.channels
+            }));
+            each(first..end, padded, starts);
+            first = end;
+        }
+    }
+
+    /// An image with its borders, as far as windows reach.
+    fn pad<T: Copy>(&self, image: &[T], pad: T, out: &mut [T]) {
+        let [_, width] = self.padded();
+        let [top, left] = self.padding;
+        let here = self.in_w.min(width - left.min(width));
+        for (y, out) in out.chunks_exact_mut(width * self.channels).enumerate() {
+            match y.checked_sub(top).filter(|y| *y < self.in_h) {
+                None => out.fill(pad),
+                Some(y) => {
+                    let (before, rest) = out.split_at_mut(left.min(width) * self.channels);
+                    let (middle, after) = rest.split_at_mut(here * self.channels);
+                    before.fill(pad);
+                    middle.copy_from_slice(&image[y * self.in_w * self.channels..][..middle.len()]);
+                    after.fill(pad);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_of_the_padded_image_are_the_patches() {
+        // Strides and paddings at which windows leave out the last columns, and reach beyond them.
+        for (stride, padding, [in_h, in_w]) in
+            [([1, 1], [1, 1], [4, 5]), ([2, 2], [1, 0], [5, 6]), ([2, 3], [0, 2], [6, 4])]
+        {
+            let out = |i: usize, o: usize| (i + 2 * padding[o] - 3) / stride[o] + 1;
+            let shape = ConvShape {
+                channels: 2,
+                in_h,
+                in_w,
+                kernel_h: 3,
+                kernel_w: 3,
+                stride,
+                padding,
+                dilation: [1, 1],
+                groups: 1,
+                out_h: out(in_h, 0),
+                out_w: out(in_w, 1),
+            };
+            let images: Vec<i32> = (1..=2 * in_h as i32 * in_w as i32 * 2).collect();
+            let rows = 2 * shape.rows();
+            let mut patches = vec![0; rows * shape.patch_len()];
+            shape.patches(&images, 0, 0, rows, -7, &mut patches);
+            let Windows { count, len, stride } = shape.windows();
+            let mut seen = Vec::new();
+            shape.for_images(
+                &images,
+                1..rows,
+                -7,
+                (&mut Vec::new(), &mut Vec::new()),
+                |range, image, starts| {
+                    assert_eq!(range.len(), starts.len());
+                    for start in starts {
+                        for piece in 0..count {
+                            seen.extend_from_slice(&image[start + piece * stride..][..len]);
+                        }
+                    }
+                },
+            );
+            assert_eq!(seen, patches[shape.patch_len()..]);
+        }
+    }
+}
