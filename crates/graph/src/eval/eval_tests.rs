@@ -64,6 +64,9 @@ fn pads_hold_a_value_the_edge_or_the_mirror() {
     let x: (&[usize], &[f32]) = (&[3], &[1., 2., 3.]);
     let pad = |mode| run(&Op::Pad { pads: vec![[2, 1]], mode }, &[x], &[6]);
     assert_eq!(pad(PadMode::Constant(7.0)), [7., 7., 1., 2., 3., 7.]);
+    let x2: (&[usize], &[f32]) = (&[2, 2], &[1., 2., 3., 4.]);
+    let around = Op::Pad { pads: vec![[1, 0], [0, 1]], mode: PadMode::Constant(9.0) };
+    assert_eq!(run(&around, &[x2], &[3, 3]), [9., 9., 9., 1., 2., 9., 3., 4., 9.]);
     assert_eq!(pad(PadMode::Edge), [1., 1., 1., 2., 3., 3.]);
     assert_eq!(pad(PadMode::Reflect), [3., 2., 1., 2., 3., 2.]);
 }

@@ -83,6 +83,9 @@ pub(super) fn pad<T: Number>(
     shape: &[usize],
     out: &mut [T],
 ) {
+    if let (PadMode::Constant(value), Some((width, outer))) = (mode, x.shape.split_last()) {
+        return surround(x.data, (outer, *width), pads, T::from_f64(f64::from(value)), shape, out);
+    }
     let own = strides(x.shape);
     let mut index = vec![0_usize; shape.len()];
     for o in out.iter_mut() {
@@ -102,6 +105,30 @@ pub(super) fn pad<T: Number>(
             (None, _) => T::ZERO,
         };
         advance(&mut index, shape);
+    }
+}
+
+/// Rows of `width` values in a field of one value.
+fn surround<T: Number>(
+    data: &[T],
+    (outer, width): (&[usize], usize),
+    pads: &[[usize; 2]],
+    value: T,
+    shape: &[usize],
+    out: &mut [T],
+) {
+    out.fill(value);
+    if data.is_empty() {
+        return;
+    }
+    let strides = strides(shape);
+    let place = |axis: usize, i: usize| (i + pads[axis][0]) * strides[axis];
+    let mut index = vec![0_usize; outer.len()];
+    for row in data.chunks_exact(width) {
+        let at =
+            place(outer.len(), 0) + index.iter().enumerate().map(|(axis, i)| place(axis, *i)).sum::<usize>();
+        out[at..at + width].copy_from_slice(row);
+        advance(&mut index, outer);
     }
 }
 
