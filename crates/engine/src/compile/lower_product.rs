@@ -13,6 +13,10 @@ use super::step::Step;
 use super::{Codes, Operand, Rounding, rounding};
 use crate::EngineError;
 
+/// Largest magnitude of a quantized bias. With at most [`MAX_K_S8`] terms the sum, the zero-point correction and the bias
+/// together then stay within 32 bits.
+const MAX_BIAS: f64 = (1_i64 << 28) as f64;
+
 /// What is done with a product in the same step.
 struct Fused {
     /// The value that then is computed.
@@ -37,10 +41,12 @@ impl Lowering<'_> {
         let depthwise = matches!(geometry, Geometry::Conv(shape) if shape.is_depthwise(out_channels));
         let weights = match codes {
             Codes::Float if depthwise => Weights::DepthwiseFloat(by_tap(&self.widened_weights(node)?, k)),
-            Codes::I8 if depthwise => self.depthwise_weights(node, k)?,
+            Codes::I8 if depthwise => self.depthwise_weights(node, k, &bias)?,
             Codes::Float => self.float_weights(node, groups, k)?,
-            Codes::I8 | Codes::I16 => self.integer_weights(node, groups, k)?,
+            Codes::I8 | Codes::I16 => self.integer_weights(node, groups, k, &bias)?,
         };
+        // A frozen int8 product holds its bias in units of its sums, as exported models do.
+        let bias = if codes == Codes::I8 && self.is_frozen() { Vec::new() } else { bias };
         let Fused { value, residual, activation } = self.fuse(node, layout, codes, fused);
         let input = self.product_input(node, node.inputs[0], layout)?;
         let residual = residual.map(|residual| self.operand(residual, layout)).transpose()?;
@@ -195,32 +201,58 @@ impl Lowering<'_> {
         Ok(patch_order(&self.float_param(node, 0)?, weight.shape()))
     }
 
-    fn depthwise_weights(&self, node: &Node, k: usize) -> Result<Weights, EngineError> {
-        let channels = self.graph.params_of(node)?[0].shape()[0];
-        let qparams = self.weight_params(node)?;
-        let scale: Vec<f32> = (0..channels).map(|c| qparams.scale_of(c)).collect();
+    fn depthwise_weights(&self, node: &Node, k: usize, bias: &[f32]) -> Result<Weights, EngineError> {
+        let (scale, bias) = self.integer_scales(node, bias)?;
         let codes = self.weight_codes(node, &scale)?;
         let sums = codes.chunks_exact(k).map(|taps| taps.iter().map(|v| i32::from(*v)).sum()).collect();
-        Ok(Weights::DepthwiseInt { codes: by_tap(&codes, k), sums, scale })
+        Ok(Weights::DepthwiseInt { codes: by_tap(&codes, k), sums, scale, bias })
     }
 
-    fn integer_weights(&self, node: &Node, groups: usize, k: usize) -> Result<Weights, EngineError> {
+    fn integer_weights(
+        &self,
+        node: &Node,
+        groups: usize,
+        k: usize,
+        bias: &[f32],
+    ) -> Result<Weights, EngineError> {
         if k > MAX_K_S8 {
             return Err(self.unsupported(
                 node,
                 format!("{k} terms per output could overflow 32 bits (at most {MAX_K_S8})"),
             ));
         }
-        let n = self.graph.params_of(node)?[0].shape()[0];
-        let qparams = self.weight_params(node)?;
-        let scale: Vec<f32> = (0..n).map(|c| qparams.scale_of(c)).collect();
-        let per_group = n / groups;
+        let (scale, bias) = self.integer_scales(node, bias)?;
+        let per_group = scale.len() / groups;
         let codes = self.weight_codes(node, &scale)?;
         let pack = |group: &[i8]| match self.codes {
             Codes::I16 => self.kernels.pack_s8_for_s16(group, per_group, k),
             _ => self.kernels.pack_s8(group, per_group, k),
         };
-        Ok(Weights::Int { packed: codes.chunks_exact(per_group * k).map(pack).collect(), scale })
+        Ok(Weights::Int { packed: codes.chunks_exact(per_group * k).map(pack).collect(), scale, bias })
+    }
+
+    /// Whether activations have parameters before the plan runs.
+    fn is_frozen(&self) -> bool {
+        self.spec.timing != Timing::Dynamic
+    }
+
+    /// The weight scale of each output channel, and the bias in units of the channel's sums where those are known and
+    /// 32 bits wide.
+    fn integer_scales(&self, node: &Node, bias: &[f32]) -> Result<(Vec<f32>, Vec<i32>), EngineError> {
+        let channels = self.graph.params_of(node)?[0].shape()[0];
+        let qparams = self.weight_params(node)?;
+        let mut scale: Vec<f32> = (0..channels).map(|c| qparams.scale_of(c)).collect();
+        if self.codes != Codes::I8 || !self.is_frozen() {
+            return Ok((scale, Vec::new()));
+        }
+        let input = f64::from(self.site_params[node.inputs[0].0].scale);
+        let quantized = scale.iter_mut().zip(bias).map(|(scale, bias)| {
+            // A bias that is huge next to its channel's weights needs a wider weight scale to fit.
+            *scale = scale.max((f64::from(bias.abs()) / (input * MAX_BIAS)) as f32);
+            (f64::from(*bias) / (f64::from(*scale) * input)).round_ties_even() as i32
+        });
+        let quantized = quantized.collect();
+        Ok((scale, quantized))
     }
 }
 

@@ -69,24 +69,27 @@ pub(super) enum Geometry {
 pub(super) enum Weights {
     /// Tap by tap, one a channel; narrower types are widened once, because these weights are few.
     DepthwiseFloat(Vec<f32>),
-    /// The same in codes, with their sums and scales by channel.
+    /// The same in codes, with their sums by channel; scale and bias as below.
     DepthwiseInt {
         codes: Vec<i8>,
         sums: Vec<i32>,
         scale: Vec<f32>,
+        bias: Vec<i32>,
     },
     Float(Vec<PackedFloat>),
     Int {
         packed: Vec<PackedS8>,
         /// Scales of the output channels.
         scale: Vec<f32>,
+        /// Bias in units of the sums, where ranges are frozen; else it is added in fp32.
+        bias: Vec<i32>,
     },
 }
 
 /// What turns integer sums into values in one run.
 #[derive(Debug, Default)]
 pub(super) struct RunScales {
-    /// `− zero point · Σ weights` of each column.
+    /// `bias − zero point · Σ weights` of each column.
     correction: Vec<i32>,
     /// Scale of each column.
     scale: Vec<f32>,
@@ -194,21 +197,24 @@ impl Product {
     /// Correction and scale of each column under the input's parameters.
     fn run_scales(&self, input: SiteParams, scales: &mut RunScales) {
         scales.correction.clear();
-        let scale = match &self.weights {
-            Weights::Int { packed, scale } => {
+        let (scale, bias) = match &self.weights {
+            Weights::Int { packed, scale, bias } => {
                 // int16 sums are 64 bits wide, and so is their correction: see `wide_block`.
                 if self.input.slot.kind == Kind::I8 {
                     let sums = packed.iter().flat_map(|p| p.col_sums());
                     scales.correction.extend(sums.map(|s| -input.zero_point * s));
                 }
-                scale
+                (scale, bias)
             }
-            Weights::DepthwiseInt { sums, scale, .. } => {
+            Weights::DepthwiseInt { sums, scale, bias, .. } => {
                 scales.correction.extend(sums.iter().map(|s| -input.zero_point * s));
-                scale
+                (scale, bias)
             }
             Weights::Float(_) | Weights::DepthwiseFloat(_) => return,
         };
+        for (correction, bias) in scales.correction.iter_mut().zip(bias) {
+            *correction += bias;
+        }
         scales.scale.clear();
         scales.scale.extend(scale.iter().map(|s| s * input.scale));
     }
@@ -384,10 +390,12 @@ impl Product {
     pub(super) fn weight_bytes(&self) -> u64 {
         let weights = match &self.weights {
             Weights::DepthwiseFloat(weights) => 4 * weights.len(),
-            Weights::DepthwiseInt { codes, sums, scale } => codes.len() + 4 * (sums.len() + scale.len()),
+            Weights::DepthwiseInt { codes, sums, scale, bias } => {
+                codes.len() + 4 * (sums.len() + scale.len() + bias.len())
+            }
             Weights::Float(packed) => packed.iter().map(PackedFloat::bytes).sum::<usize>(),
-            Weights::Int { packed, scale } => {
-                packed.iter().map(PackedS8::bytes).sum::<usize>() + 4 * scale.len()
+            Weights::Int { packed, scale, bias } => {
+                packed.iter().map(PackedS8::bytes).sum::<usize>() + 4 * (scale.len() + bias.len())
             }
         };
         (weights + 4 * self.bias.len()) as u64
