@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use crate::Aligned;
 use crate::pack::{PANEL, PackedS8};
 
 /// Bytes of prepared activations per block of rows: half of the smallest L2 that comes with AVX2 (256 KiB).
@@ -75,13 +76,13 @@ pub(crate) trait IntTile: Copy {
 
 /// Memory of products, kept by each thread between calls.
 pub(crate) struct Memory<Cell> {
-    cells: Vec<Cell>,
-    acc: Vec<i32>,
+    cells: Aligned<Cell>,
+    acc: Aligned<i32>,
 }
 
-impl<Cell> Memory<Cell> {
+impl<Cell: Copy + Default> Memory<Cell> {
     pub(crate) const fn new() -> Self {
-        Self { cells: Vec::new(), acc: Vec::new() }
+        Self { cells: Aligned::new(), acc: Aligned::new() }
     }
 }
 
@@ -103,7 +104,7 @@ pub(crate) fn accumulate<K: IntTile, T>(
     let Memory { mut cells, mut acc } = memory.replace(Memory::new());
     for top in (0..m).step_by(block_rows) {
         let rows = block_rows.min(m - top);
-        grow(&mut cells, rows * groups);
+        cells.grow(rows * groups);
         if k > 0 {
             for (r, cells) in cells[..rows * groups].chunks_exact_mut(groups).enumerate() {
                 prepare(&a[(top + r) * lda..][..k], cells);
@@ -128,7 +129,7 @@ pub(crate) fn accumulate_pieces<K: IntTile, T>(
 ) {
     let Memory { mut cells, mut acc } = memory.replace(Memory::new());
     let len = image.len().div_ceil(b.group());
-    grow(&mut cells, len);
+    cells.grow(len);
     prepare(image, &mut cells[..len]);
     let block_rows = rows_of_block(0, K::ROWS);
     for top in (0..starts.len()).step_by(block_rows) {
@@ -148,14 +149,14 @@ fn multiply<K: IntTile>(
     pieces: Pieces,
     b: &PackedS8,
     offset: i32,
-    acc: &mut Vec<i32>,
+    acc: &mut Aligned<i32>,
     sink: &mut impl FnMut(Block<'_, i32>),
 ) {
     let n = b.n();
     for left_panel in (0..b.panels()).step_by(COLUMN_PANELS) {
         let end_panel = b.panels().min(left_panel + COLUMN_PANELS);
         let ld = (end_panel - left_panel) * PANEL;
-        grow(acc, rows * ld);
+        acc.grow(rows * ld);
         for panel in (left_panel..end_panel).step_by(K::PANELS) {
             let panels = panel..end_panel.min(panel + K::PANELS);
             let mut init = [0; 64];
@@ -193,13 +194,6 @@ pub(crate) fn tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, us
         let (first, end) = (i * rows / count, (i + 1) * rows / count);
         (first, end - first)
     })
-}
-
-/// At least `len` elements.
-pub(crate) fn grow<T: Copy + Default>(memory: &mut Vec<T>, len: usize) {
-    if memory.len() < len {
-        memory.resize(len, T::default());
-    }
 }
 
 #[cfg(test)]

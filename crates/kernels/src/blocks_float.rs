@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use crate::{
-    Kernels,
-    blocks::{Block, COLUMN_PANELS, MOST_ROWS, Pieces, Rows, grow, rows_of_block, tiles},
+    Aligned, Kernels,
+    blocks::{Block, COLUMN_PANELS, MOST_ROWS, Pieces, Rows, rows_of_block, tiles},
     pack::PANEL,
     pack_float::{Data, PackedFloat},
 };
@@ -23,12 +23,12 @@ pub(crate) trait FloatTile: Copy {
 /// Memory of products, kept by each thread between calls.
 #[derive(Default)]
 struct Memory {
-    acc: Vec<f32>,
-    panels: Vec<f32>,
+    acc: Aligned<f32>,
+    panels: Aligned<f32>,
 }
 
 thread_local! {
-    static MEMORY: RefCell<Memory> = const { RefCell::new(Memory { acc: Vec::new(), panels: Vec::new() }) };
+    static MEMORY: RefCell<Memory> = const { RefCell::new(Memory { acc: Aligned::new(), panels: Aligned::new() }) };
 }
 
 /// `A · Bᵀ`, block by block; `start` says where a row begins. Narrow panels are widened once for each block of rows.
@@ -48,7 +48,7 @@ pub(crate) fn accumulate<K: FloatTile>(
         for left_panel in (0..b.panels()).step_by(COLUMN_PANELS) {
             let end_panel = b.panels().min(left_panel + COLUMN_PANELS);
             let ld = (end_panel - left_panel) * PANEL;
-            grow(&mut acc, rows * ld);
+            acc.grow(rows * ld);
             for panel in (left_panel..end_panel).step_by(K::PANELS) {
                 let count = K::PANELS.min(end_panel - panel);
                 let wide = widened(kernels, b, panel, count, &mut panels);
@@ -76,14 +76,14 @@ fn widened<'a>(
     b: &'a PackedFloat,
     panel: usize,
     count: usize,
-    memory: &'a mut Vec<f32>,
+    memory: &'a mut Aligned<f32>,
 ) -> &'a [f32] {
     let len = PANEL * b.k();
     let range = panel * len..(panel + count) * len;
     if let Data::F32(data) = b.data() {
         return &data[range];
     }
-    grow(memory, count * len);
+    memory.grow(count * len);
     let wide = &mut memory[..count * len];
     match b.data() {
         Data::F32(_) => {}

@@ -13,6 +13,7 @@
 //! slices and panic with the sizes when a caller gets them wrong; the engine validates shapes
 //! before it compiles a plan, so a panic here is a bug.
 
+mod aligned;
 mod blocks;
 mod blocks_float;
 mod depthwise;
@@ -28,6 +29,7 @@ mod registry;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
+pub use aligned::Aligned;
 pub use depthwise::Depthwise;
 pub use error::KernelError;
 pub use finish::{Activation, Finish, Output, Quantizer, Residual};

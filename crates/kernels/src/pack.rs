@@ -1,5 +1,7 @@
 //! Packed int8 weights: the right-hand side of every integer GEMM.
 
+use crate::Aligned;
+
 /// Columns (output features) in one packed panel.
 pub(crate) const PANEL: usize = 16;
 
@@ -29,14 +31,14 @@ pub struct PackedS8 {
     n: usize,
     k: usize,
     group: Group,
-    data: Vec<i8>,
+    data: Aligned<i8>,
     col_sums: Vec<i32>,
 }
 
 impl PackedS8 {
     /// Packs `B` from a slice in which element (j, kk) is `b[j * stride_n + kk * stride_k]`.
     pub(crate) fn pack(b: &[i8], n: usize, k: usize, stride_n: usize, stride_k: usize, group: Group) -> Self {
-        let mut packed = Self { n: 0, k: 0, group, data: Vec::new(), col_sums: Vec::new() };
+        let mut packed = Self { n: 0, k: 0, group, data: Aligned::new(), col_sums: Vec::new() };
         packed.refill(b, n, k, stride_n, stride_k);
         packed
     }
@@ -58,8 +60,7 @@ impl PackedS8 {
         }
         (self.n, self.k) = (n, k);
         let (group, groups) = (self.group as usize, self.groups());
-        self.data.clear();
-        self.data.resize(n.div_ceil(PANEL) * groups * PANEL * group, 0);
+        self.data.reset(n.div_ceil(PANEL) * groups * PANEL * group);
         self.col_sums.clear();
         self.col_sums.resize(n, 0);
         if k == 0 {

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use crate::pack::PANEL;
+use crate::{Aligned, pack::PANEL};
 
 /// A matrix `B[n, k]` (output features by input features) for products in fp32: held as fp32, or narrower and widened
 /// when it is used.
@@ -18,13 +18,13 @@ pub struct PackedFloat {
 /// The values of all panels, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Data {
-    F32(Vec<f32>),
+    F32(Aligned<f32>),
     /// Bit patterns.
-    F16(Vec<u16>),
+    F16(Aligned<u16>),
     /// Bit patterns.
-    Bf16(Vec<u16>),
+    Bf16(Aligned<u16>),
     /// Codes, zero point 0, and their scales: one, or one a column.
-    S8(Vec<i8>, Vec<f32>),
+    S8(Aligned<i8>, Vec<f32>),
 }
 
 impl PackedFloat {
@@ -66,8 +66,7 @@ impl PackedFloat {
     pub(crate) fn refill(&mut self, b: &[f32], n: usize, k: usize, stride_n: usize, stride_k: usize) {
         (self.n, self.k) = (n, k);
         let Data::F32(data) = &mut self.data else { unreachable!("scratch is fp32") };
-        data.clear();
-        data.resize(n.div_ceil(PANEL) * PANEL * k, 0.0);
+        data.reset(n.div_ceil(PANEL) * PANEL * k);
         for (first, panel) in (0..n).step_by(PANEL).zip(data.chunks_exact_mut(PANEL * k.max(1))) {
             let width = PANEL.min(n - first);
             let rows = panel.as_chunks_mut::<PANEL>().0;
@@ -126,9 +125,9 @@ impl PackedFloat {
     }
 }
 
-fn packed<T: Copy, U: Copy + Default>(b: &[T], n: usize, k: usize, convert: impl Fn(T) -> U) -> Vec<U> {
+fn packed<T: Copy, U: Copy + Default>(b: &[T], n: usize, k: usize, convert: impl Fn(T) -> U) -> Aligned<U> {
     assert!(b.len() == n * k, "weights have {} elements, [{n}, {k}] needs {}", b.len(), n * k);
-    let mut data = vec![U::default(); n.div_ceil(PANEL) * PANEL * k];
+    let mut data = Aligned::zeroed(n.div_ceil(PANEL) * PANEL * k);
     for (first, panel) in (0..n).step_by(PANEL).zip(data.chunks_exact_mut(PANEL * k.max(1))) {
         for j in 0..PANEL.min(n - first) {
             for (kk, v) in b[(first + j) * k..][..k].iter().enumerate() {

@@ -1,5 +1,7 @@
 //! Buffers for activations, shared by values that are never alive together.
 
+use calibench_kernels::Aligned;
+
 /// Element type of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
@@ -76,9 +78,9 @@ impl Assignment {
 /// The buffers themselves, sized for the largest batch.
 #[derive(Debug)]
 pub(super) struct Buffers {
-    f32: Vec<Vec<f32>>,
-    i8: Vec<Vec<i8>>,
-    i16: Vec<Vec<i16>>,
+    f32: Vec<Aligned<f32>>,
+    i8: Vec<Aligned<i8>>,
+    i16: Vec<Aligned<i16>>,
 }
 
 macro_rules! accessors {
@@ -88,11 +90,11 @@ macro_rules! accessors {
         }
 
         /// Takes a buffer out so that others can be read while it is written; put it back after.
-        pub(super) fn $take(&mut self, slot: Slot) -> Vec<$t> {
+        pub(super) fn $take(&mut self, slot: Slot) -> Aligned<$t> {
             std::mem::take(&mut self.$field[slot.index])
         }
 
-        pub(super) fn $put(&mut self, slot: Slot, buffer: Vec<$t>) {
+        pub(super) fn $put(&mut self, slot: Slot, buffer: Aligned<$t>) {
             self.$field[slot.index] = buffer;
         }
     };
@@ -102,9 +104,9 @@ impl Buffers {
     pub(super) fn new(assignment: &Assignment, max_batch: usize) -> Self {
         let lens = |kind: Kind| assignment.lens[kind as usize].iter().map(move |len| len * max_batch);
         Self {
-            f32: lens(Kind::F32).map(|n| vec![0.0; n]).collect(),
-            i8: lens(Kind::I8).map(|n| vec![0; n]).collect(),
-            i16: lens(Kind::I16).map(|n| vec![0; n]).collect(),
+            f32: lens(Kind::F32).map(Aligned::zeroed).collect(),
+            i8: lens(Kind::I8).map(Aligned::zeroed).collect(),
+            i16: lens(Kind::I16).map(Aligned::zeroed).collect(),
         }
     }
 
@@ -117,9 +119,9 @@ impl Buffers {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        let total = self.f32.iter().map(Vec::len).sum::<usize>() * Kind::F32.bytes()
-            + self.i8.iter().map(Vec::len).sum::<usize>() * Kind::I8.bytes()
-            + self.i16.iter().map(Vec::len).sum::<usize>() * Kind::I16.bytes();
+        let total = self.f32.iter().map(|b| b.len()).sum::<usize>() * Kind::F32.bytes()
+            + self.i8.iter().map(|b| b.len()).sum::<usize>() * Kind::I8.bytes()
+            + self.i16.iter().map(|b| b.len()).sum::<usize>() * Kind::I16.bytes();
         total as u64
     }
 }

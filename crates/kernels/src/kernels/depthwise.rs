@@ -4,15 +4,14 @@ use std::cell::RefCell;
 
 use super::{check_finish, check_len};
 use crate::{
-    Depthwise, Finish, Kernels, Output,
-    blocks::grow,
+    Aligned, Depthwise, Finish, Kernels, Output,
     lanes::{self, depthwise::DepthwiseRows},
     pack::PANEL,
 };
 
 thread_local! {
-    static SUMS: RefCell<Vec<i32>> = const { RefCell::new(Vec::new()) };
-    static SUMS_F32: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static SUMS: RefCell<Aligned<i32>> = const { RefCell::new(Aligned::new()) };
+    static SUMS_F32: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::new()) };
 }
 
 impl Kernels {
@@ -37,7 +36,7 @@ impl Kernels {
         check("depthwise_s8", shape, images.len(), weights.len(), (first, rows), finish, &output);
         let mut memory = SUMS.take();
         let lanes = shape.channels.next_multiple_of(PANEL);
-        grow(&mut memory, lanes);
+        memory.grow(lanes);
         let sums = &mut memory[..lanes];
         lanes::run(
             self.proof,
@@ -62,7 +61,7 @@ impl Kernels {
         check("depthwise_f32", shape, images.len(), weights.len(), (first, rows), finish, &output);
         let mut memory = SUMS_F32.take();
         let lanes = shape.channels.next_multiple_of(PANEL);
-        grow(&mut memory, lanes);
+        memory.grow(lanes);
         let sums = &mut memory[..lanes];
         let pad = 0.0;
         lanes::run(

@@ -4,14 +4,13 @@ use std::cell::RefCell;
 
 use super::{check_len, check_quantizer};
 use crate::{
-    Activation, Kernels, Output,
-    blocks::grow,
+    Activation, Aligned, Kernels, Output,
     lanes::{self, rows},
 };
 
 thread_local! {
     /// One row of values.
-    static ROW: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static ROW: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::new()) };
 }
 
 impl Kernels {
@@ -58,7 +57,7 @@ fn check_values(op: &str, x: &[f32], width: usize, output: &Output<'_>) {
 
 fn with_row(width: usize, work: impl FnOnce(&mut [f32])) {
     let mut row = ROW.take();
-    grow(&mut row, width);
+    row.grow(width);
     work(&mut row[..width]);
     ROW.set(row);
 }

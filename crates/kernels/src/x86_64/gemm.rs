@@ -10,7 +10,7 @@ use std::{arch::x86_64::*, cell::RefCell, ops::Range};
 
 use super::{broadcast_pair, load_i8x16, load_i8x32, load_i32x8, store_i32x8, store_i64x4, vnni::by_height};
 use crate::{
-    Avx2,
+    Aligned, Avx2,
     blocks::{Block, IntTile, Memory, Pieces, Rows, accumulate, accumulate_pieces, tiles},
     generic,
     pack::{Group, PANEL, PackedS8},
@@ -28,7 +28,7 @@ const _: () = assert!(S16_PAIRS as i64 * (1 << 23) <= i32::MAX as i64);
 thread_local! {
     static MEMORY: RefCell<Memory<[i16; 2]>> = const { RefCell::new(Memory::new()) };
     /// Widened rows of 16-bit activations.
-    static WIDE: RefCell<Vec<[i16; 2]>> = const { RefCell::new(Vec::new()) };
+    static WIDE: RefCell<Aligned<[i16; 2]>> = const { RefCell::new(Aligned::new()) };
 }
 
 /// `A · Bᵀ` for i8 or u8 activations, block by block.
@@ -100,7 +100,7 @@ pub(crate) fn gemm_s16(_: Avx2, m: usize, a: &[i16], lda: usize, b: &PackedS8, c
     let (n, k, pairs) = (b.n(), b.k(), b.groups());
     let mut wide = WIDE.take();
     for (top, height) in tiles(m, ROWS) {
-        crate::blocks::grow(&mut wide, height * pairs);
+        wide.grow(height * pairs);
         for (r, cells) in wide[..height * pairs].chunks_exact_mut(pairs).enumerate() {
             widen_row(&a[(top + r) * lda..][..k], cells);
         }
