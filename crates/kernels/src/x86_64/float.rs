@@ -76,14 +76,21 @@ fn tile_512<const MR: usize, const NP: usize>(a: Rows<'_, f32>, b: [&[f32]; NP],
     let mut acc = [[_mm512_setzero_ps(); NP]; MR];
     let len = a.pieces.len;
     for piece in 0..a.pieces.count {
-        let b = b.map(|panel| &panel.as_chunks::<PANEL>().0[piece * len..][..len]);
+        let mut parts: [&[[f32; PANEL]]; NP] = [&[]; NP];
+        for v in 0..NP {
+            parts[v] = &b[v].as_chunks::<PANEL>().0[piece * len..][..len];
+        }
         let a: [&[f32]; MR] = a.piece(piece);
         for p in 0..len {
-            let b: [__m512; NP] = std::array::from_fn(|v| load_f32x16(&b[v][p]));
+            // A loop: a closure given to a function without these features would be called, not inlined.
+            let mut weights = [_mm512_setzero_ps(); NP];
+            for v in 0..NP {
+                weights[v] = load_f32x16(&parts[v][p]);
+            }
             for r in 0..MR {
                 let x = _mm512_set1_ps(a[r][p]);
                 for v in 0..NP {
-                    acc[r][v] = _mm512_fmadd_ps(x, b[v], acc[r][v]);
+                    acc[r][v] = _mm512_fmadd_ps(x, weights[v], acc[r][v]);
                 }
             }
         }

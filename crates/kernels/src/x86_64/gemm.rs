@@ -128,7 +128,10 @@ fn wide_tile<const MR: usize>(
     let mut sums = [[0_i64; PANEL]; MR];
     let mut from = 0;
     for b in b.chunks(S16_PAIRS) {
-        let a = rows.map(|row| &row[from..][..b.len()]);
+        let mut a = rows;
+        for row in &mut a {
+            *row = &row[from..][..b.len()];
+        }
         from += b.len();
         let mut acc = [[_mm256_setzero_si256(); 2]; MR];
         accumulate_tile(a, b, &mut acc);
@@ -160,14 +163,17 @@ fn accumulate_tile<const MR: usize>(
     sums: &mut [[__m256i; 2]; MR],
 ) {
     // The same length for all, in a form that lets the compiler drop the bounds checks.
-    let a = a.map(|row| &row[..b.len()]);
+    let mut rows = a;
+    for row in &mut rows {
+        *row = &row[..b.len()];
+    }
     let mut acc = *sums;
     for (p, b) in b.iter().enumerate() {
         let (halves, _) = b.as_chunks::<16>();
         let b0 = _mm256_cvtepi8_epi16(load_i8x16(&halves[0]));
         let b1 = _mm256_cvtepi8_epi16(load_i8x16(&halves[1]));
         for r in 0..MR {
-            let pair = broadcast_pair(&a[r][p]);
+            let pair = broadcast_pair(&rows[r][p]);
             acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(pair, b0));
             acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(pair, b1));
         }

@@ -197,18 +197,28 @@ fn tile_512<const MR: usize, const NP: usize>(
     ldc: usize,
 ) {
     let init = init.as_chunks::<PANEL>().0;
-    let init: [__m512i; NP] = std::array::from_fn(|v| load_i32x16(&init[v]));
-    let mut acc = [init; MR];
+    // Loops, because a closure given to a function without these features would be called, not inlined.
+    let mut first = [_mm512_setzero_si512(); NP];
+    for v in 0..NP {
+        first[v] = load_i32x16(&init[v]);
+    }
+    let mut acc = [first; MR];
     let len = a.pieces.len;
     for piece in 0..a.pieces.count {
-        let b = b.map(|panel| &panel[piece * len..][..len]);
+        let mut parts = b;
+        for part in &mut parts {
+            *part = &part[piece * len..][..len];
+        }
         let a: [&[[u8; 4]]; MR] = a.piece(piece);
         for p in 0..len {
-            let b: [__m512i; NP] = std::array::from_fn(|v| load_i8x64(&b[v][p]));
+            let mut weights = [_mm512_setzero_si512(); NP];
+            for v in 0..NP {
+                weights[v] = load_i8x64(&parts[v][p]);
+            }
             for r in 0..MR {
                 let cell = _mm512_set1_epi32(i32::from_le_bytes(a[r][p]));
                 for v in 0..NP {
-                    acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], cell, b[v]);
+                    acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], cell, weights[v]);
                 }
             }
         }
