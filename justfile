@@ -48,7 +48,7 @@ peers *options:
         cargo run --release --locked --bin calibench -- sweep --out "$out" \
         --dtype fp32,int8 --timing none,static,dynamic --calibrator minmax --granularity per-channel \
         --symmetry affine --backend native,onnxruntime,openvino --latency-seconds 2 {{options}}
-    sed -n '/^## Against other runtimes/,/^## Run/p' "$out/summary.md" | sed '$d'
+    sed -n '/^## Against other runtimes/,/^## [^A]/p' "$out/summary.md" | sed '$d'
 
 # everything that CI checks
 ci:
