@@ -1,13 +1,12 @@
 //! Configurations that a run measured several times: over training seeds, and over draws of the calibration set.
 
-use std::fmt::Write as _;
-
 use calibench_metrics::{Aggregate, Observation, aggregate};
 use calibench_store::Row;
 
 use crate::score::Metric;
+use crate::section::Section;
 use crate::select::{FP32, ModelView};
-use crate::text::{self, MISSING, escape, finite, markdown};
+use crate::text::{self, MISSING, finite};
 
 /// One configuration of one model.
 pub(crate) struct Repeated<'a> {
@@ -108,46 +107,15 @@ impl Repeated<'_> {
     }
 }
 
-/// The section in Markdown; nothing where nothing was measured several times.
-pub(crate) fn markdown_section(views: &[ModelView<'_>]) -> String {
-    let rows = repeated(views);
-    if rows.is_empty() {
-        return String::new();
+/// The section; nothing where nothing was measured several times.
+pub(crate) fn section(views: &[ModelView<'_>]) -> Section {
+    Section {
+        id: "repeated",
+        title: "Over seeds and calibration sets",
+        headings: HEADINGS.map(str::to_owned).to_vec(),
+        rows: repeated(views).iter().map(|row| row.cells().to_vec()).collect(),
+        explanation: EXPLANATION,
     }
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let mut out = "## Over seeds and calibration sets\n\n".to_owned();
-    out.push_str(&line(&HEADINGS.map(str::to_owned)));
-    out.push_str("|---|---|---:|---:|---:|---:|---:|---:|---:|\n");
-    for row in &rows {
-        out.push_str(&line(&row.cells().map(|cell| markdown(&cell))));
-    }
-    let _ = writeln!(out, "\n{EXPLANATION}\n");
-    out
-}
-
-/// The section in HTML; nothing where nothing was measured several times.
-pub(crate) fn html_section(views: &[ModelView<'_>]) -> String {
-    let rows = repeated(views);
-    if rows.is_empty() {
-        return String::new();
-    }
-    let line = |tag: &str, cells: &[String]| {
-        let cells: String = cells.iter().map(|c| format!("<{tag}>{}</{tag}>", escape(c))).collect();
-        format!("<tr>{cells}</tr>\n")
-    };
-    let mut out =
-        "<section id=\"repeated\">\n<h2>Over seeds and calibration sets</h2>\n<div class=\"scroll\">\n\
-                   <table class=\"text\">\n<thead>"
-            .to_owned();
-    out.push_str(&line("th", &HEADINGS.map(str::to_owned)));
-    out.push_str("</thead>\n<tbody>\n");
-    rows.iter().for_each(|row| out.push_str(&line("td", &row.cells())));
-    let _ = writeln!(
-        out,
-        "</tbody>\n</table>\n</div>\n<p class=\"note\">{}</p>\n</section>",
-        escape(EXPLANATION)
-    );
-    out
 }
 
 #[cfg(test)]
@@ -194,15 +162,15 @@ mod tests {
         let drop = int8.drop.expect("fp32 is there");
         assert!((drop.worst - 3.0).abs() < 1e-9 && (drop.mean - 1.5).abs() < 1e-9, "{drop:?}");
         assert!(found[0].drop.is_none());
-        let text = markdown_section(&views);
+        let text = section(&views).markdown();
         assert!(text.contains("| m | int8 static | 4 | 95.5") && text.contains("95.0 %"), "{text}");
-        assert!(html_section(&views).contains("<td>int8 static</td>"));
+        assert!(section(&views).html().contains("<td>int8 static</td>"));
     }
 
     #[test]
     fn a_run_without_repetition_has_no_section() {
         let tables = Tables { rows: vec![cell("fp32", 0, 0, 0.9)], ..Tables::default() };
         let views = crate::select::models(&tables);
-        assert_eq!((markdown_section(&views), html_section(&views)), (String::new(), String::new()));
+        assert_eq!((section(&views).markdown(), section(&views).html()), (String::new(), String::new()));
     }
 }

@@ -42,8 +42,8 @@ pub(crate) fn page(report: &Report<'_>) -> String {
         figure(&mut out, plot);
         out.push_str("</section>\n");
     }
-    out.push_str(&aggregates::html_section(&report.views));
-    out.push_str(&peers::html_section(&report.tables.rows, &report.tables.latency, &report.names));
+    out.push_str(&aggregates::section(&report.views).html());
+    out.push_str(&peers::section(&report.tables.rows, &report.tables.latency, &report.names).html());
     html_tables::cells(&mut out, report);
     html_tables::excluded(&mut out, report);
     html_tables::run(&mut out, report);

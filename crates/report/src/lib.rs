@@ -20,6 +20,7 @@ mod peers;
 mod plots;
 mod recommend;
 mod score;
+mod section;
 mod select;
 mod table;
 mod terminal;

@@ -42,8 +42,8 @@ pub(crate) fn summary(report: &Report<'_>) -> String {
     for view in &report.views {
         model(&mut out, report, view);
     }
-    out.push_str(&aggregates::markdown_section(&report.views));
-    out.push_str(&peers::markdown_section(&report.tables.rows, &report.tables.latency, &report.names));
+    out.push_str(&aggregates::section(&report.views).markdown());
+    out.push_str(&peers::section(&report.tables.rows, &report.tables.latency, &report.names).markdown());
     memory(&mut out, report);
     failed(&mut out, report);
     excluded(&mut out, report);
