@@ -33,9 +33,11 @@ pub enum GraphError {
         /// Elements given.
         got: usize,
     },
-    /// A pattern for products that names none.
-    #[error("`{pattern}` names no product that could be quantized; the model has {known}")]
-    NoProduct {
+    /// A pattern for nodes that names none.
+    #[error(
+        "`{pattern}` names no operation that a precision can be chosen for; the model's products are {known}"
+    )]
+    NoNode {
         /// The pattern.
         pattern: String,
         /// The products there are.

@@ -51,7 +51,8 @@ pub struct Graph {
     pub params: BTreeMap<String, Tensor>,
     /// The value that the model returns.
     pub output: ValueId,
-    /// Names of products that stay in floating point, whatever the placement's policy says of them.
+    /// Names of nodes that run in fp32 in every execution of reduced precision, whatever the placement's policy
+    /// says of them.
     #[serde(default)]
     pub float: BTreeSet<String>,
     /// The input `[batch, positions]` whose zeros mark padding, where the model has one. Statistics leave those

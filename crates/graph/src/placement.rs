@@ -1,5 +1,7 @@
 //! Which values and parameters are quantized, and why.
 
+use std::collections::BTreeSet;
+
 use crate::{Graph, GraphError, Node, Op, Padding, ValueId};
 
 /// A quantized weight.
@@ -72,29 +74,53 @@ pub fn is_quantized(graph: &Graph, node: &Node) -> bool {
     node.op.is_product() && !graph.float.contains(&node.name)
 }
 
-/// The graph with some of its products kept in floating point.
+/// The graph with some of its nodes kept in fp32: products in integer executions, any node that computes in those of
+/// half precision.
 ///
 /// A pattern is a node's name, in which `*` stands for any characters, or `op:` and an operator's name.
 ///
 /// # Errors
-/// [`GraphError::NoProduct`] for a pattern that fits none.
+/// [`GraphError::NoNode`] for a pattern that fits none.
 pub fn keep_float(graph: &Graph, patterns: &[String]) -> Result<Graph, GraphError> {
     let mut kept = graph.clone();
-    let products = || graph.nodes.iter().filter(|n| n.op.is_product());
+    let nodes = || graph.nodes.iter().filter(|n| computes(n));
     for pattern in patterns {
         let fits = |n: &&Node| match pattern.strip_prefix("op:") {
             Some(op) => n.op.name().eq_ignore_ascii_case(op),
             None => matches(pattern, &n.name),
         };
-        let mut found = products().filter(fits).peekable();
+        let mut found = nodes().filter(fits).peekable();
         if found.peek().is_none() {
-            let names: Vec<&str> = products().map(|n| n.name.as_str()).collect();
+            let names: Vec<&str> = nodes().filter(|n| n.op.is_product()).map(|n| n.name.as_str()).collect();
             let (pattern, known) = (pattern.clone(), names.join(", "));
-            return Err(GraphError::NoProduct { pattern, known });
+            return Err(GraphError::NoNode { pattern, known });
         }
         kept.float.extend(found.map(|n| n.name.clone()));
     }
     Ok(kept)
+}
+
+/// Whether a node does arithmetic, or looks up what is stored: what a precision can be chosen for.
+#[must_use]
+pub fn computes(node: &Node) -> bool {
+    !node.op.is_layout() && !matches!(node.op, Op::Constant { .. })
+}
+
+/// Names of the nodes whose results stay as fp32 in an execution of half precision: those of [`Graph::float`],
+/// constants, and moves of nothing but such values or inputs. Their other readers round what they read.
+#[must_use]
+pub fn unrounded(graph: &Graph) -> BTreeSet<String> {
+    let mut names = graph.float.clone();
+    let mut wide = vec![false; graph.values.len()];
+    wide[..graph.inputs].fill(true);
+    for node in &graph.nodes {
+        let moved = !computes(node) && node.inputs.iter().all(|v| wide[v.0]);
+        if moved {
+            names.insert(node.name.clone());
+        }
+        wide[node.output.0] = moved || names.contains(&node.name);
+    }
+    names
 }
 
 /// Whether the pattern, in which `*` stands for any characters, is the whole name.

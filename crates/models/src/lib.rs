@@ -10,6 +10,7 @@ mod adamw;
 mod cache;
 mod cnn;
 mod error;
+mod half_examples;
 mod init;
 mod mlp;
 mod qat;
@@ -52,17 +53,25 @@ impl ModelEntry {
     }
 }
 
-/// All built-in models, in the order in which lists show them.
+/// The built-in models that a sweep measures when none is named, in the order in which lists show them.
 pub const ALL: &[ModelEntry] = &[mlp::ENTRY, cnn::ENTRY, vit::ENTRY];
+
+/// Built-in models that are examples of a failure, measured only when they are named.
+pub const EXAMPLES: &[ModelEntry] = &[half_examples::EPSILON, half_examples::ENERGY];
+
+/// Every built-in model.
+pub fn every() -> impl Iterator<Item = &'static ModelEntry> {
+    ALL.iter().chain(EXAMPLES)
+}
 
 /// The model called `id`.
 ///
 /// # Errors
 /// [`ModelError::Unknown`] with the nearest name.
 pub fn find(id: &str) -> Result<&'static ModelEntry, ModelError> {
-    ALL.iter().find(|m| m.id == id).ok_or_else(|| ModelError::Unknown {
+    every().find(|m| m.id == id).ok_or_else(|| ModelError::Unknown {
         name: id.to_owned(),
-        suggestion: nearest(id, ALL.iter().map(|m| m.id)).map(str::to_owned),
-        known: ALL.iter().map(|m| m.id).collect::<Vec<_>>().join(", "),
+        suggestion: nearest(id, every().map(|m| m.id)).map(str::to_owned),
+        known: every().map(|m| m.id).collect::<Vec<_>>().join(", "),
     })
 }

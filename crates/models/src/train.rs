@@ -80,12 +80,12 @@ pub fn load_or_train(
     cache: &Cache,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Trained, ModelError> {
-    let file = cache.file(entry.id, &(entry.recipe, data_key(dataset), seed));
+    let initial = (entry.build)(seed)?;
+    let file = cache.file(entry.id, &(initial.content_hash(), entry.recipe, data_key(dataset), seed));
     if let Some(Kept { graph, test_top1 }) = Cache::read(&file) {
         return Ok(trained(graph, test_top1, None));
     }
     let start = Instant::now();
-    let initial = (entry.build)(seed)?;
     let graph = fit(&initial, &dataset.train, &entry.recipe, seed, &mut NoTap, progress, |_| {})?;
     let graph = fold_batch_norm(&graph)?;
     let seconds = start.elapsed().as_secs_f64();
@@ -218,4 +218,30 @@ fn batch(samples: &Samples, chosen: &[usize], shift: f64, rng: &mut ChaCha8Rng) 
         }
     }
     (features, chosen.iter().map(|i| labels[*i]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use calibench_graph::GraphError;
+
+    use super::*;
+
+    fn quick(build: fn(u64) -> Result<Graph, GraphError>) -> ModelEntry {
+        let entry = crate::find("digits-epsilon").unwrap();
+        ModelEntry { build, recipe: Recipe { epochs: 1, ..entry.recipe }, ..*entry }
+    }
+
+    #[test]
+    fn a_model_whose_structure_changed_is_trained_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, dataset) = (Cache::new(folder.path().to_owned()), Dataset::embedded("digits").unwrap());
+        let seconds = |entry: &ModelEntry| {
+            let untold = &mut |_| ControlFlow::Continue(());
+            load_or_train(entry, &dataset, 0, &cache, untold).unwrap().seconds
+        };
+        let first = quick(crate::find("digits-epsilon").unwrap().build);
+        assert!(seconds(&first).is_some());
+        assert!(seconds(&first).is_none(), "from the cache");
+        assert!(seconds(&quick(crate::find("digits-energy").unwrap().build)).is_some());
+    }
 }

@@ -30,7 +30,7 @@ impl Executable {
     /// The plan of a call with `batch` samples, step by step.
     #[must_use]
     pub fn plan(&self, batch: usize) -> Vec<PlanLine> {
-        self.steps.iter().map(|step| step.describe(batch)).collect()
+        self.steps.iter().map(|planned| planned.step.describe(batch)).collect()
     }
 }
 
@@ -44,7 +44,7 @@ impl Step {
             shape: self.shape(batch),
             conversion: matches!(
                 self,
-                Self::Quantize { .. } | Self::Dequantize { .. } | Self::Permute { .. }
+                Self::Quantize { .. } | Self::Dequantize { .. } | Self::Round { .. } | Self::Permute { .. }
             ),
             work: self.work(batch),
         }
@@ -54,6 +54,7 @@ impl Step {
         match self {
             Self::Quantize { site: name, .. }
             | Self::Dequantize { site: name, .. }
+            | Self::Round { name, .. }
             | Self::Activate { name, .. }
             | Self::Scale { name, .. }
             | Self::Add { name, .. }
@@ -84,6 +85,7 @@ impl Step {
             Self::MatMul(matmul) => ("MatMul".to_owned(), matmul.kernel()),
             Self::General(general) => f32(general.op.name()),
             Self::Activate { activation, to, .. } => (activation_name(*activation).to_owned(), from_f32(to)),
+            Self::Round { .. } => f32("Round"),
             Self::Scale { .. } => f32("Scale"),
             Self::Add { .. } => f32("Add"),
             Self::AddParam { .. } => f32("AddParam"),
@@ -100,6 +102,7 @@ impl Step {
         match self {
             Self::Quantize { len, .. }
             | Self::Dequantize { len, .. }
+            | Self::Round { len, .. }
             | Self::Activate { len, .. }
             | Self::Scale { len, .. }
             | Self::Add { len, .. } => elements(*len),

@@ -2,21 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calibench_graph::{Dim, Graph, Node, Op, ValueId, is_quantized, per_sample, placement};
+use calibench_graph::{
+    Dim, Element, Graph, Node, Op, ValueId, is_quantized, per_sample, placement, unrounded,
+};
 use calibench_kernels::{Kernels, Quantizer};
-use calibench_quant::{IntFormat, QParams, Timing};
+use calibench_quant::{Dtype, IntFormat, QParams, Timing};
 
 use super::Operand;
 use super::layout;
 use super::rows::Target;
-use super::step::{CodeRange, Ranges, SiteParams, Step};
+use super::step::{CodeRange, Planned, Ranges, SiteParams, Step};
 use super::storage::{Assignment, Kind, Lifetime, Slot};
-use super::{Codes, codes};
+use super::{Codes, Rounding, codes, rounding};
 use crate::{EngineError, QuantSpec};
 
 /// The result of lowering.
 pub(super) struct Lowered {
-    pub steps: Vec<Step>,
+    pub steps: Vec<Planned>,
     pub assignment: Assignment,
     /// Parameters of frozen sites by value.
     pub site_params: Vec<SiteParams>,
@@ -39,6 +41,10 @@ pub(super) enum Layout {
 struct State {
     float: Option<(usize, Layout)>,
     codes: Option<(usize, Layout)>,
+    /// Whether `float` is unrounded where the plan rounds.
+    wide: bool,
+    /// `float` as operations of half precision read it.
+    rounded: Option<(usize, Layout)>,
 }
 
 /// Work in progress.
@@ -47,12 +53,16 @@ pub(super) struct Lowering<'g> {
     pub spec: &'g QuantSpec,
     pub codes: Codes,
     pub kernels: Kernels,
+    /// Nodes whose results are not rounded.
+    unrounded: BTreeSet<String>,
+    /// The format of the node that is being lowered.
+    pub dtype: Dtype,
     sites: BTreeSet<ValueId>,
     /// Values that are quantized with the parameters of the site that they only are moved to.
     early: BTreeMap<ValueId, ValueId>,
     states: Vec<State>,
     tensors: Vec<Lifetime>,
-    steps: Vec<Step>,
+    steps: Vec<Planned>,
     pub site_params: Vec<SiteParams>,
 }
 
@@ -68,6 +78,9 @@ pub(super) fn lower(graph: &Graph, spec: &QuantSpec, kernels: Kernels) -> Result
         spec,
         codes,
         kernels,
+        unrounded: unrounded(graph),
+        // The inputs come as they are.
+        dtype: Dtype::Fp32,
         sites,
         early: BTreeMap::new(),
         states: vec![State::default(); graph.values.len()],
@@ -87,16 +100,18 @@ pub(super) fn lower(graph: &Graph, spec: &QuantSpec, kernels: Kernels) -> Result
     let mut fused = BTreeSet::new();
     for node in &graph.nodes {
         if !fused.contains(&node.output) {
+            lowering.dtype = lowering.dtype_of(node);
             lowering.node(node, &mut fused)?;
         }
     }
+    lowering.dtype = Dtype::Fp32;
     let output = lowering.float(graph.output, Layout::Plain)?;
     lowering.tensors[output].dies = usize::MAX;
 
     let (assignment, slots) = Assignment::assign(&lowering.tensors);
     let mut steps = lowering.steps;
-    for step in &mut steps {
-        step.remap(|s| slots[s.index]);
+    for planned in &mut steps {
+        planned.step.remap(|s| slots[s.index]);
     }
     Ok(Lowered {
         steps,
@@ -190,7 +205,7 @@ impl<'g> Lowering<'g> {
 
     /// Records a value that lies in codes.
     pub(super) fn define_codes(&mut self, value: ValueId, tensor: usize, layout: Layout) {
-        self.states[value.0] = State { float: None, codes: Some((tensor, layout)) };
+        self.states[value.0] = State { codes: Some((tensor, layout)), ..State::default() };
     }
 
     /// Where a value's codes lie, and in which layout.
@@ -274,7 +289,12 @@ impl<'g> Lowering<'g> {
     }
 
     pub(super) fn push(&mut self, step: Step) {
-        self.steps.push(step);
+        self.steps.push(Planned { step, rounding: rounding(self.dtype) });
+    }
+
+    /// The format that a node runs in: the plan's, unless it stays in fp32.
+    pub(super) fn dtype_of(&self, node: &Node) -> Dtype {
+        if self.unrounded.contains(&node.name) { Dtype::Fp32 } else { self.spec.dtype }
     }
 
     /// Whether both layouts of a value are the same bytes.
@@ -319,11 +339,29 @@ impl<'g> Lowering<'g> {
             self.push(step);
             self.states[value.0].float = Some((out, layout));
         }
-        let (tensor, have) = self.states[value.0].float.expect("set above");
+        let (tensor, have) = self.as_read(value);
         if self.fits(value, have, want) {
             return Ok(tensor);
         }
         Ok(self.relaid(value, tensor, want))
+    }
+
+    /// A value that lies in fp32, rounded where it is not and the node that is being lowered rounds.
+    fn as_read(&mut self, value: ValueId) -> (usize, Layout) {
+        let State { float, wide, rounded, .. } = self.states[value.0];
+        let (tensor, layout) = float.expect("the caller has seen to it");
+        if !wide || rounding(self.dtype) == Rounding::None {
+            return (tensor, layout);
+        }
+        if let Some(rounded) = rounded {
+            return rounded;
+        }
+        let from = self.read(tensor);
+        let out = self.new_tensor(Kind::F32, value);
+        let step = Step::Round { name: self.name(value), len: self.len(value), from, to: self.slot(out) };
+        self.push(step);
+        self.states[value.0].rounded = Some((out, layout));
+        (out, layout)
     }
 
     /// A copy of an image in the other layout.
@@ -348,7 +386,9 @@ impl<'g> Lowering<'g> {
         tensor: usize,
         layout: Layout,
     ) -> Result<(), EngineError> {
-        self.states[value.0].float = Some((tensor, layout));
+        let exact = self.graph.value(value).element == Element::Integer;
+        let wide = !exact && rounding(self.dtype) == Rounding::None;
+        self.states[value.0] = State { float: Some((tensor, layout)), wide, ..State::default() };
         if !self.is_site(value) {
             return Ok(());
         }
@@ -371,7 +411,7 @@ impl<'g> Lowering<'g> {
             to: self.slot(out),
         };
         self.push(step);
-        self.states[value.0] = State { float: None, codes: Some((out, want)) };
+        self.states[value.0] = State { codes: Some((out, want)), ..State::default() };
         Ok(())
     }
 
@@ -420,6 +460,7 @@ impl Step {
         let all: Vec<&mut Slot> = match self {
             Self::Quantize { from, to, .. }
             | Self::Dequantize { from, to, .. }
+            | Self::Round { from, to, .. }
             | Self::Scale { from, to, .. }
             | Self::AddParam { from, to, .. }
             | Self::MaxPool { from, to, .. }

@@ -217,7 +217,8 @@ impl<'g> Lowering<'g> {
 
     /// The value after a multiplication by a number that can be done with the product `node`; it is then done.
     fn fuse_scale(&self, node: &Node, fused: &mut BTreeSet<ValueId>) -> (ValueId, f32) {
-        match self.only_reader(node.output).map(|reader| (&reader.op, reader.output)) {
+        let reader = self.only_reader(node.output).filter(|reader| self.rounds_alike(reader));
+        match reader.map(|reader| (&reader.op, reader.output)) {
             // In the half compute modes product and multiplication round one after the other.
             Some((Op::Scale { factor }, scaled)) if self.is_unrounded() => {
                 fused.insert(scaled);

@@ -73,7 +73,7 @@ impl Lowering<'_> {
         let mut fused = Fused { value: node.output, residual: None, activation: Activation::None };
         // 64-bit sums, and products whose every result is rounded, are finished by a ReLU only.
         let anything = codes != Codes::I16 && self.is_unrounded();
-        while let Some(reader) = self.only_reader(fused.value) {
+        while let Some(reader) = self.only_reader(fused.value).filter(|r| self.rounds_alike(r)) {
             let other = || reader.inputs.iter().copied().find(|v| *v != fused.value);
             match &reader.op {
                 Op::Relu => fused.activation = Activation::Relu,
@@ -109,9 +109,14 @@ impl Lowering<'_> {
         Ok(Operand { slot: self.read(tensor), value: value.0 })
     }
 
-    /// Whether results stay as computed.
+    /// Whether results of the node that is being lowered stay as computed.
     pub(super) fn is_unrounded(&self) -> bool {
-        rounding(self.spec.dtype) == Rounding::None
+        rounding(self.dtype) == Rounding::None
+    }
+
+    /// Whether another node's results are rounded as those of the node that is being lowered.
+    pub(super) fn rounds_alike(&self, node: &Node) -> bool {
+        rounding(self.dtype_of(node)) == rounding(self.dtype)
     }
 
     fn geometry(&self, node: &Node, weight: &[usize]) -> Geometry {
@@ -136,10 +141,10 @@ impl Lowering<'_> {
         })
     }
 
-    /// A parameter used in floating point, rounded to half where the dtype stores halves.
+    /// A parameter used in floating point, rounded to half where the node that is being lowered stores halves.
     pub(super) fn float_param(&self, node: &Node, index: usize) -> Result<Vec<f32>, EngineError> {
         let mut values = self.graph.params_of(node)?[index].data().to_vec();
-        let rounding = match self.spec.dtype {
+        let rounding = match self.dtype {
             Dtype::Fp16Storage | Dtype::Fp16Compute => Rounding::Fp16,
             Dtype::Bf16Storage | Dtype::Bf16Compute => Rounding::Bf16,
             _ => Rounding::None,
@@ -165,7 +170,7 @@ impl Lowering<'_> {
             };
             return Ok(Weights::Float(codes.chunks_exact(n * k).enumerate().map(pack).collect()));
         }
-        let pack = match self.spec.dtype {
+        let pack = match self.dtype {
             Dtype::Fp16Storage | Dtype::Fp16Compute => PackedFloat::f16,
             Dtype::Bf16Storage | Dtype::Bf16Compute => PackedFloat::bf16,
             _ => PackedFloat::f32,

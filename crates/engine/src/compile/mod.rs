@@ -22,7 +22,7 @@ mod storage;
 mod windows;
 mod work;
 
-use calibench_graph::{Element, Graph, per_sample};
+use calibench_graph::{Graph, per_sample};
 use calibench_kernels::Kernels;
 use calibench_quant::{Dtype, Timing};
 
@@ -30,7 +30,7 @@ use crate::interpret::check_inputs;
 use crate::{EngineError, QuantSpec};
 pub use describe::PlanLine;
 pub use profile::Profile;
-use step::{Context, Step};
+use step::{Context, Planned};
 use storage::Buffers;
 pub use work::Work;
 
@@ -48,7 +48,7 @@ pub struct CompileOptions {
 /// A graph made ready to run under one [`QuantSpec`].
 #[derive(Debug)]
 pub struct Executable {
-    steps: Vec<Step>,
+    steps: Vec<Planned>,
     buffers: Buffers,
     context: Context,
     inputs: Vec<storage::Slot>,
@@ -71,10 +71,10 @@ impl Executable {
     pub fn compile(graph: &Graph, spec: &QuantSpec, options: CompileOptions) -> Result<Self, EngineError> {
         graph.validate()?;
         let lowered = lower::lower(graph, spec, options.kernels)?;
-        let weight_bytes = lowered.steps.iter().map(Step::weight_bytes).sum();
+        let weight_bytes = lowered.steps.iter().map(|planned| planned.step.weight_bytes()).sum();
         let buffers = Buffers::new(&lowered.assignment, options.max_batch);
         Ok(Self {
-            context: Context::new(options, rounding(spec.dtype), lowered.site_params, &graph.name)?,
+            context: Context::new(options, lowered.site_params, &graph.name)?,
             steps: lowered.steps,
             buffers,
             inputs: lowered.inputs,
@@ -94,8 +94,8 @@ impl Executable {
     /// index outside of what it indexes.
     pub fn run(&mut self, batch: usize, inputs: &[&[f32]]) -> Result<&[f32], EngineError> {
         self.accept(batch, inputs)?;
-        for step in &self.steps {
-            step.run(batch, &mut self.buffers, &mut self.context)?;
+        for planned in &self.steps {
+            planned.run(batch, &mut self.buffers, &mut self.context)?;
         }
         Ok(&self.buffers.f32(self.output)[..batch * self.output_len])
     }
@@ -107,12 +107,8 @@ impl Executable {
             let (model, max) = (self.signature.name.clone(), self.max_batch);
             return Err(EngineError::Batch { model, batch, max });
         }
-        for ((slot, input), value) in self.inputs.iter().zip(inputs).zip(self.signature.input_values()) {
-            let to = &mut self.buffers.f32_mut(*slot)[..input.len()];
-            to.copy_from_slice(input);
-            if value.element == Element::Float {
-                self.context.round(to);
-            }
+        for (slot, input) in self.inputs.iter().zip(inputs) {
+            self.buffers.f32_mut(*slot)[..input.len()].copy_from_slice(input);
         }
         Ok(())
     }
@@ -144,9 +140,10 @@ struct Operand {
     value: usize,
 }
 
-/// What every result is rounded to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the results of a step are rounded to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Rounding {
+    #[default]
     None,
     Fp16,
     Bf16,

@@ -38,9 +38,9 @@ impl Executable {
             std::hint::black_box(self.run(batch, std::hint::black_box(inputs))?);
             profile.calls.push(start.elapsed().as_secs_f64());
             self.accept(batch, inputs)?;
-            for (step, (_, times)) in self.steps.iter().zip(&mut profile.steps) {
+            for (planned, (_, times)) in self.steps.iter().zip(&mut profile.steps) {
                 let start = Instant::now();
-                step.run(batch, &mut self.buffers, &mut self.context)?;
+                planned.run(batch, &mut self.buffers, &mut self.context)?;
                 times.push(start.elapsed().as_secs_f64());
             }
         }

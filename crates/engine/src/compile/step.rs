@@ -38,6 +38,7 @@ pub(super) enum Ranges {
 #[derive(Debug)]
 pub(super) struct Context {
     pub kernels: Kernels,
+    /// Of the step that runs.
     pub rounding: Rounding,
     /// Parameters by value; set by quantize steps, or at compile time for requantized sites.
     pub site_params: Vec<SiteParams>,
@@ -57,7 +58,6 @@ pub(super) fn scratch<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) -> &m
 impl Context {
     pub(super) fn new(
         options: CompileOptions,
-        rounding: Rounding,
         site_params: Vec<SiteParams>,
         model: &str,
     ) -> Result<Self, EngineError> {
@@ -69,11 +69,31 @@ impl Context {
                 node: "threads".to_owned(),
                 reason: format!("cannot start {} threads: {e}", options.threads),
             })?;
+        let rounding = Rounding::None;
         Ok(Self { kernels: options.kernels, rounding, site_params, pool, run_scales: RunScales::default() })
     }
 
     pub(super) fn round(&self, values: &mut [f32]) {
         self.rounding.apply_all(self.kernels, values);
+    }
+}
+
+/// A step of a plan, and what its results are rounded to.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub step: Step,
+    pub rounding: Rounding,
+}
+
+impl Planned {
+    pub(super) fn run(
+        &self,
+        batch: usize,
+        buffers: &mut Buffers,
+        context: &mut Context,
+    ) -> Result<(), EngineError> {
+        context.rounding = self.rounding;
+        self.step.run(batch, buffers, context)
     }
 }
 
@@ -92,6 +112,13 @@ pub(super) enum Step {
     Dequantize {
         site: String,
         value: usize,
+        len: usize,
+        from: Slot,
+        to: Slot,
+    },
+    /// An fp32 value as operations of half precision read it.
+    Round {
+        name: String,
         len: usize,
         from: Slot,
         to: Slot,
@@ -169,12 +196,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    pub(super) fn run(
-        &self,
-        batch: usize,
-        buffers: &mut Buffers,
-        context: &mut Context,
-    ) -> Result<(), EngineError> {
+    fn run(&self, batch: usize, buffers: &mut Buffers, context: &mut Context) -> Result<(), EngineError> {
         match self {
             Self::General(general) => general.run(batch, buffers, context)?,
             Self::Quantize { value, ranges, codes, len, from, to, .. } => {
@@ -186,6 +208,9 @@ impl Step {
                 let n = batch * len;
                 dequantize(*from, params, 0..n, buffers, context.kernels, &mut out[..n]);
                 buffers.put_f32(*to, out);
+            }
+            Self::Round { len, from, to, .. } => {
+                float_step(buffers, context, (*from, *to), batch * len, |x, out| out.copy_from_slice(x));
             }
             Self::Product(product) => product.run(batch, buffers, context),
             Self::MatMul(matmul) => matmul.run(batch, buffers, context),

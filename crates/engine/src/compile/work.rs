@@ -19,7 +19,7 @@ impl Executable {
     /// The work of a call with `batch` samples, by the plan.
     #[must_use]
     pub fn work(&self, batch: usize) -> Work {
-        self.steps.iter().map(|step| step.work(batch)).fold(Work::default(), |all, step| Work {
+        self.steps.iter().map(|planned| planned.step.work(batch)).fold(Work::default(), |all, step| Work {
             operations: all.operations + step.operations,
             traffic_bytes: all.traffic_bytes + step.traffic_bytes,
         })
@@ -52,6 +52,7 @@ impl Step {
             Self::General(general) => 4 * general.elements(batch),
             Self::Quantize { len, from, to, .. }
             | Self::Dequantize { len, from, to, .. }
+            | Self::Round { len, from, to, .. }
             | Self::Scale { len, from, to, .. } => through(from, to, *len),
             Self::Activate { len, from, to, .. }
             | Self::LayerNorm { len, from, to, .. }

@@ -9,17 +9,19 @@
 //! With fp16 or bf16 every value and every intermediate that a half-precision program would store is
 //! rounded to the format. Products and sums accumulate in fp32 and are rounded once, as matrix units
 //! and hardware reductions do; bias and activation round after the product. An ε below the format
-//! becomes zero.
+//! becomes zero. Nodes in [`Graph::float`] run in fp32 on what the others give, with their own parameters unrounded;
+//! the others round what they read of them.
 
 mod capture;
 mod fake_quant;
 mod observe;
 mod ops;
 mod patches;
+mod relu;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calibench_graph::{Element, Graph, Node, Op, Value, ValueId, bind};
+use calibench_graph::{Element, Graph, Node, Op, Value, ValueId, bind, unrounded};
 use candle_core::{DType, Device, Tensor};
 
 pub use capture::{CaptureTap, Captured};
@@ -69,7 +71,11 @@ pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
 pub struct Interpreter<'g> {
     graph: &'g Graph,
     dtype: DType,
+    /// Nodes that run in fp32 whatever the type.
+    wide: BTreeSet<String>,
     params: BTreeMap<String, Tensor>,
+    /// Parameters of such nodes, unrounded, where the others are not.
+    wide_params: BTreeMap<String, Tensor>,
 }
 
 impl<'g> Interpreter<'g> {
@@ -87,23 +93,21 @@ impl<'g> Interpreter<'g> {
     /// # Errors
     /// As [`Interpreter::new`].
     pub fn with_dtype(graph: &'g Graph, dtype: DType) -> Result<Self, EngineError> {
-        // Integers do not round to halves.
-        let exact: BTreeSet<&String> = graph
-            .nodes
-            .iter()
-            .filter(|n| n.op == Op::Constant { element: Element::Integer })
-            .flat_map(|n| &n.params)
-            .collect();
-        let convert = |name: &String, t: &calibench_graph::Tensor| {
-            let dtype = if exact.contains(name) { DType::F32 } else { dtype };
-            Tensor::from_slice(t.data(), t.shape(), &Device::Cpu)?.to_dtype(dtype)
+        let convert = |name: &String, dtype: DType| {
+            let param = graph.params.get(name)?;
+            let tensor = Tensor::from_slice(param.data(), param.shape(), &Device::Cpu);
+            Some(tensor.and_then(|t| t.to_dtype(dtype)).map_err(|e| candle_error(graph, name, e)))
         };
-        let params = graph
-            .params
-            .iter()
-            .map(|(name, t)| Ok((name.clone(), convert(name, t).map_err(|e| candle_error(graph, name, e))?)))
-            .collect::<Result<_, EngineError>>()?;
-        Self::build(graph, dtype, params)
+        let of = |names: &mut dyn Iterator<Item = &String>, dtype: DType| -> Result<_, EngineError> {
+            names.filter_map(|name| Some(convert(name, dtype)?.map(|t| (name.clone(), t)))).collect()
+        };
+        let mut built = Self::build(graph, dtype, of(&mut graph.params.keys(), dtype)?)?;
+        if dtype != DType::F32 {
+            built.wide = unrounded(graph);
+            let nodes = graph.nodes.iter().filter(|n| built.wide.contains(&n.name));
+            built.wide_params = of(&mut nodes.flat_map(|n| &n.params), DType::F32)?;
+        }
+        Ok(built)
     }
 
     /// Runs in fp32 on these parameters instead of the graph's: those of variables, for training.
@@ -116,7 +120,7 @@ impl<'g> Interpreter<'g> {
 
     fn build(graph: &'g Graph, dtype: DType, params: BTreeMap<String, Tensor>) -> Result<Self, EngineError> {
         graph.validate()?;
-        Ok(Self { graph, dtype, params })
+        Ok(Self { graph, dtype, wide: BTreeSet::new(), params, wide_params: BTreeMap::new() })
     }
 
     /// The graph that runs.
@@ -184,13 +188,12 @@ impl<'g> Interpreter<'g> {
         mut training: Option<&mut RunningStats>,
     ) -> Result<Tensor, EngineError> {
         let graph = self.graph;
-        let dtype = |value: &Value| if value.element == Element::Integer { DType::F32 } else { self.dtype };
         let mut values: Vec<Option<Tensor>> = vec![None; graph.values.len()];
         let mut order: Vec<_> = graph.input_values().zip(inputs).enumerate().collect();
         // The mask first: a tap may need it to tell what of another input is padding.
         order.sort_by_key(|(index, _)| graph.mask != Some(ValueId(*index)));
         for (index, (value, input)) in order {
-            let start = input.to_dtype(dtype(value)).and_then(|x| tap.value(ValueId(index), x));
+            let start = tap.value(ValueId(index), input.clone());
             values[index] = Some(start.map_err(|e| candle_error(graph, &value.name, e))?);
         }
         // After its last reader a value is dropped, unless autograd holds it.
@@ -201,7 +204,15 @@ impl<'g> Interpreter<'g> {
         for (position, node) in graph.nodes.iter().enumerate() {
             let at_node = |e| candle_error(graph, &node.name, e);
             let params = self.tapped_params(node, tap)?;
-            let inputs: Vec<&Tensor> = node.inputs.iter().filter_map(|v| values[v.0].as_ref()).collect();
+            let dtype = if self.wide.contains(&node.name) { DType::F32 } else { self.dtype };
+            let read = |id: &ValueId| {
+                let value = values[id.0].as_ref()?;
+                // Integers do not round to halves.
+                let exact = graph.value(*id).element == Element::Integer;
+                Some(if exact { Ok(value.clone()) } else { value.to_dtype(dtype) })
+            };
+            let inputs: Vec<Tensor> =
+                node.inputs.iter().filter_map(read).collect::<Result<_, _>>().map_err(at_node)?;
             if inputs.len() != node.inputs.len() {
                 return Err(EngineError::Unsupported {
                     model: graph.name.clone(),
@@ -212,14 +223,15 @@ impl<'g> Interpreter<'g> {
             let output = match (&node.op, training.as_deref_mut()) {
                 (Op::BatchNorm2d { epsilon }, Some(running)) => {
                     let (output, mean, variance) =
-                        ops::batch_norm_training(inputs[0], &params, *epsilon).map_err(at_node)?;
+                        ops::batch_norm_training(&inputs[0], &params, *epsilon).map_err(at_node)?;
                     running.insert(node.params[2].clone(), mean);
                     running.insert(node.params[3].clone(), variance);
                     output
                 }
                 _ => {
                     let value = graph.value(node.output);
-                    let result = (&bind(&value.shape, batch)[..], dtype(value));
+                    let dtype = if value.element == Element::Integer { DType::F32 } else { dtype };
+                    let result = (&bind(&value.shape, batch)[..], dtype);
                     ops::apply(node, &inputs, &params, batch, result).map_err(at_node)?
                 }
             };
@@ -240,9 +252,9 @@ impl<'g> Interpreter<'g> {
     fn tapped_params(&self, node: &Node, tap: &mut dyn Tap) -> Result<Vec<Tensor>, EngineError> {
         let mut params = Vec::with_capacity(node.params.len());
         for (index, name) in node.params.iter().enumerate() {
-            let param = self.params.get(name).ok_or_else(|| calibench_graph::GraphError::MissingParam {
-                node: node.name.clone(),
-                param: name.clone(),
+            let own = if self.wide.contains(&node.name) { self.wide_params.get(name) } else { None };
+            let param = own.or_else(|| self.params.get(name)).ok_or_else(|| {
+                calibench_graph::GraphError::MissingParam { node: node.name.clone(), param: name.clone() }
             })?;
             let tapped = tap.param(node, index, param.clone());
             params.push(tapped.map_err(|e| candle_error(self.graph, &node.name, e))?);

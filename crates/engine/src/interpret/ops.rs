@@ -4,12 +4,13 @@ use calibench_graph::{Conv2d, Node, Op, Window, bind, eval};
 use candle_core::{D, DType, Device, Error, Result, Tensor};
 
 use super::patches::patches;
+use super::relu::relu;
 use super::{BATCH_NORM_MOMENTUM, to_vec};
 
 /// What a node computes, of this shape and type; formulas are at [`Op`].
 pub(super) fn apply(
     node: &Node,
-    inputs: &[&Tensor],
+    inputs: &[Tensor],
     params: &[Tensor],
     batch: usize,
     (shape, dtype): (&[usize], DType),
@@ -17,7 +18,7 @@ pub(super) fn apply(
     if let Op::Constant { .. } = node.op {
         return Ok(params[0].clone());
     }
-    let x = inputs[0];
+    let x = &inputs[0];
     match &node.op {
         Op::Linear => linear(x, &params[0], params.get(1)),
         Op::Conv2d(attributes) => conv2d(x, &params[0], params.get(1), attributes),
@@ -26,12 +27,12 @@ pub(super) fn apply(
             normalise(x, &statistics(2)?, &statistics(3)?, &statistics(0)?, &statistics(1)?, *epsilon)
         }
         Op::LayerNorm { epsilon } => layer_norm(x, &params[0], &params[1], *epsilon),
-        Op::Relu => x.relu(),
+        Op::Relu => relu(x),
         Op::Gelu => x.to_dtype(DType::F32)?.gelu_erf()?.to_dtype(x.dtype()),
         Op::Add => x.to_dtype(dtype)?.broadcast_add(&inputs[1].to_dtype(dtype)?),
         Op::AddParam => x.broadcast_add(&params[0]),
         Op::Scale { factor } => x * f64::from(*factor),
-        Op::MatMul { transpose_rhs } => matmul(x, inputs[1], *transpose_rhs),
+        Op::MatMul { transpose_rhs } => matmul(x, &inputs[1], *transpose_rhs),
         Op::Softmax => softmax(x),
         Op::Reshape { shape } => x.reshape(bind(shape, batch)),
         Op::Permute { axes } => x.permute(axes.as_slice())?.contiguous(),
@@ -45,11 +46,11 @@ pub(super) fn apply(
 /// The reference evaluation, which has no gradient; its result is rounded once.
 fn evaluated(
     node: &Node,
-    inputs: &[&Tensor],
+    inputs: &[Tensor],
     params: &[Tensor],
     (shape, dtype): (&[usize], DType),
 ) -> Result<Tensor> {
-    let tensors: Vec<&Tensor> = inputs.iter().copied().chain(params).collect();
+    let tensors: Vec<&Tensor> = inputs.iter().chain(params).collect();
     let data = tensors.iter().map(|t| to_vec(t)).collect::<Result<Vec<_>>>()?;
     let views: Vec<_> =
         tensors.iter().zip(&data).map(|(t, data)| eval::View { shape: t.dims(), data }).collect();
