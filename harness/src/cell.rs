@@ -69,6 +69,11 @@ impl<'a> Bench<'a> {
         Ok(Self { id: cell.id(), cell, measure: &plan.measure, subject, ready, onnx: None })
     }
 
+    /// The model with its data, and the cell made ready.
+    pub(crate) fn into_parts(self) -> (Subject, Ready) {
+        (self.subject, self.ready)
+    }
+
     /// Another runtime reads the model from bytes, which are then its weights as held.
     fn export(&mut self) -> Result<()> {
         if self.cell.backend.is_some() {
@@ -302,7 +307,7 @@ fn views(inputs: &[Vec<f32>]) -> Vec<&[f32]> {
 }
 
 /// Outputs of all samples, `batch` of them at a time.
-fn outputs(
+pub(crate) fn outputs(
     samples: &Samples,
     batch: usize,
     mut run: impl FnMut(usize, &[&[f32]]) -> Result<Vec<f32>>,

@@ -14,6 +14,7 @@ use crate::backend::NATIVE;
 use crate::commands::explain::Explain;
 use crate::lab::options::{Calibrate, Merge, Observe};
 use crate::own::{ModelName, Own};
+use crate::precision::Sensitivity;
 use crate::regress::options::{self as regress, BaselineCommand};
 
 /// Measures what reduced precision costs and gains: calibration methods, accuracy, latency and memory.
@@ -72,6 +73,17 @@ pub enum Command {
         calibench export --run RUN --cell fp16-storage --out half.onnx --opset 17\n  \
         calibench export --run RUN --cell int8/static/entropy --codes unsigned --out q.onnx --qparams q.json")]
     Export(ExportOptions),
+    /// Show which operations of a model suffer from fp16, bf16 or int8, why, and which to keep in fp32
+    ///
+    /// Every site is looked at three ways: what the format does to its own values (overflow, values that become 0, NaN and where
+    /// it comes about, an epsilon that vanishes), what the output becomes when it alone is converted, and what it becomes
+    /// when all but it are. The list that is proposed is the shortest found with which the output comes close to fp32.
+    #[command(after_help = "Examples:\n  \
+        calibench sensitivity digits-epsilon\n  \
+        calibench sensitivity digits-vit --dtype int8 --calibrator entropy --out findings\n  \
+        calibench sensitivity resnet.onnx --data images.npz --dtype bf16 --samples 128 --top 0\n\n\
+        Exit status: 0 done, 1 error, 2 wrong usage, 130 interrupted.")]
+    Sensitivity(Box<Sensitivity>),
     /// Calibrate tensors in a file: thresholds, scales, zero points and distances of every method
     #[command(after_help = "Examples:\n  \
         calibench calibrate --tensors activations.safetensors\n  \
@@ -191,7 +203,8 @@ pub struct Sweep {
     /// Let the system move cells between CPUs while they are timed
     #[arg(long, help_heading = "Measuring")]
     pub no_pin: bool,
-    /// Products that integer cells keep in floating point: names, with * for any characters, or op:OPERATOR
+    /// Operations that stay in fp32: products in integer cells, any in those of half precision; names, with * for any
+    /// characters, or op:OPERATOR
     #[arg(long, value_delimiter = ',', value_name = "PATTERN", help_heading = "Measuring")]
     pub keep_float: Vec<String>,
     /// Samples that ranges are found on
@@ -236,7 +249,8 @@ pub struct ExportOptions {
     /// without VNNI
     #[arg(long, value_enum, default_value_t = CodesOption::Unsigned)]
     pub weight_codes: CodesOption,
-    /// Nodes that compute in fp32 in an fp16 model [default: normalisations, softmax, reductions]
+    /// Nodes that compute in fp32 in an fp16 model [default: those that the run keeps in fp32, if any, else
+    /// normalisations, softmax and reductions]
     #[arg(long, value_delimiter = ',', value_name = "NODE")]
     pub keep: Vec<String>,
     /// Also write the quantization parameters of every site as JSON

@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub(crate) mod choice;
 pub(crate) mod explain;
 pub(crate) mod export;
 mod list;
@@ -20,7 +21,7 @@ use crate::plan::{Plan, plan};
 use crate::sources::Sources;
 use crate::subject::Subject;
 use crate::sweep::{Target, sweep};
-use crate::{EXIT_OK, cell, console, lab, prepare, regress, worker};
+use crate::{EXIT_OK, cell, console, lab, precision, prepare, regress, worker};
 
 /// Runs a command and gives the exit status.
 ///
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Report { run } => report(&run)?,
         Command::Explain(options) => explain::run(&options)?,
         Command::Export(options) => export::run(&options)?,
+        Command::Sensitivity(options) => return precision::sensitivity(&options),
         Command::Calibrate(options) => return lab::calibrate(&options),
         Command::Observe(options) => lab::observe(&options)?,
         Command::Merge(options) => lab::merge(&options)?,
@@ -96,7 +98,10 @@ pub(crate) fn configuration(options: &Sweep, base: Option<Config>) -> Result<(Co
     // Absolute, so that the run can be resumed from another folder.
     let dataset_dir = options.dataset.as_ref().map(std::path::absolute).transpose();
     let dataset_dir = dataset_dir.context("--dataset names no folder")?;
-    let keep_float = options.keep_float.clone();
+    if !options.keep_float.is_empty() {
+        config.keep_float.clone_from(&options.keep_float);
+    }
+    let keep_float = config.keep_float.clone();
     Ok((config, Sources { dataset_dir, keep_float, ..options.own.sources()? }))
 }
 
@@ -184,15 +189,15 @@ fn find_cell<'p>(plan: &'p Plan, id: &str) -> Result<&'p Cell> {
     }
 }
 
-/// Rows of text under each other; the first `left` columns begin at the left, the others end at the right.
-fn aligned(rows: &[Vec<String>], left: usize) -> String {
+/// Rows of text under each other; the columns `left` begin at the left, the others end at the right.
+pub(crate) fn aligned(rows: &[Vec<String>], left: std::ops::Range<usize>) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in rows {
         let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            if column < left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            if left.contains(&column) { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
         });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');

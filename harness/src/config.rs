@@ -54,6 +54,10 @@ fn one() -> usize {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Operations that stay in fp32: products in integer cells, any in those of half precision. Names, in which `*` stands
+    /// for any characters, or `op:` and an operator's name.
+    #[serde(default)]
+    pub keep_float: Vec<String>,
     /// How each cell is measured.
     pub measure: Measure,
     /// Axis values that hold in every group.
@@ -68,6 +72,7 @@ pub struct Config {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Overrides {
+    keep_float: Option<Vec<String>>,
     measure: Option<toml::Table>,
     defaults: Option<Axes>,
     group: Option<Vec<Axes>>,
@@ -97,6 +102,9 @@ impl Config {
             let mut measure = toml::Table::try_from(&config.measure)?;
             measure.extend(table);
             config.measure = toml::Value::Table(measure).try_into().map_err(explain)?;
+        }
+        if let Some(keep_float) = overrides.keep_float {
+            config.keep_float = keep_float;
         }
         if let Some(defaults) = overrides.defaults {
             config.defaults = defaults.or(&config.defaults);
@@ -153,6 +161,19 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// A configuration file, over the embedded defaults, that keeps these operations in fp32.
+///
+/// # Errors
+/// Never for names, which are text.
+pub fn keeping(names: &[String]) -> Result<String> {
+    #[derive(Serialize)]
+    struct Keeping<'a> {
+        keep_float: &'a [String],
+    }
+    let list = toml::to_string(&Keeping { keep_float: names })?;
+    Ok(format!("# Operations that stay in fp32. Use with: calibench sweep --config FILE --model ...\n{list}"))
 }
 
 /// Adds the nearest known key to serde's message about an unknown one.

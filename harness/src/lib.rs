@@ -16,6 +16,7 @@ pub mod lab;
 pub mod machine;
 pub mod own;
 pub mod plan;
+pub mod precision;
 pub mod prepare;
 pub mod provenance;
 pub mod regress;

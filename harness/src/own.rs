@@ -12,7 +12,7 @@ use crate::cli::names;
 use crate::sources::{Sources, is_file};
 
 /// Options for models and data of the user's own.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Your own model and data")]
 pub struct Own {
     /// Test data: npz, npy, safetensors, Parquet, CSV, IDX, a folder of images per class, or a .toml about them
@@ -85,12 +85,12 @@ impl TypedValueParser for ModelName {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(calibench_models::ALL.iter().map(|m| PossibleValue::new(m.id))))
+        Some(Box::new(calibench_models::every().map(|m| PossibleValue::new(m.id))))
     }
 }
 
 fn models() -> PossibleValuesParser {
-    names(calibench_models::ALL.iter().map(|m| m.id))
+    names(calibench_models::every().map(|m| m.id))
 }
 
 impl Own {

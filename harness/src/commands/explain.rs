@@ -6,19 +6,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use calibench_engine::compile::{PlanLine, Profile};
 use calibench_metrics::median;
-use calibench_quant::{Dtype, Granularity, Symmetry, Timing};
+use calibench_quant::Dtype;
 use clap::Args;
 use serde::Serialize;
 
-use crate::axes::Axes;
+use super::choice::Choice;
 use crate::backend::Runner;
 use crate::cell::Bench;
 use crate::cli::{Format, names};
-use crate::config::Config;
-use crate::own::{ModelName, Own};
+use crate::console;
+use crate::own::ModelName;
 use crate::plan::Plan;
-use crate::sources::Sources;
-use crate::{console, sweep};
 
 /// Options of `explain`.
 #[derive(Debug, Args)]
@@ -29,33 +27,12 @@ pub struct Explain {
     /// Number format
     #[arg(long, value_name = "NAME", default_value = "int8", value_parser = names(Dtype::ALL.iter().map(|d| d.id())))]
     pub dtype: String,
-    /// When activation ranges are found [default: static for integers, none otherwise]
-    #[arg(long, value_name = "NAME", value_parser = names(Timing::ALL.iter().map(|t| t.id())))]
-    pub timing: Option<String>,
-    /// Calibration method of a static cell
-    #[arg(long, value_name = "NAME", default_value = "mse", value_parser = names(calibench_calibrators::ALL.iter().map(|c| c.id)))]
-    pub calibrator: String,
-    /// Scales of weights
-    #[arg(long, value_name = "NAME", default_value = "per-channel", value_parser = names(Granularity::ALL.iter().map(|g| g.id())))]
-    pub granularity: String,
-    /// Zero points of activations
-    #[arg(long, value_name = "NAME", default_value = "affine", value_parser = names(Symmetry::ALL.iter().map(|s| s.id())))]
-    pub symmetry: String,
-    /// Instruction set; `best` is the best of this machine
-    #[arg(long, value_name = "NAME", default_value = "best", value_parser = names(["best"].into_iter().chain(calibench_kernels::Isa::ALL.iter().map(|i| i.id()))))]
-    pub kernel: String,
-    /// Worker threads
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub threads: usize,
     /// A cell of this run instead of a model
-    #[arg(long, value_name = "DIR", requires = "cell", conflicts_with_all = ["model", "dtype", "timing", "calibrator", "granularity", "symmetry", "kernel", "threads", "data"])]
+    #[arg(long, value_name = "DIR", requires = "cell", conflicts_with_all = ["model", "dtype", "timing", "calibrator", "granularity", "symmetry", "kernel", "threads", "keep_float", "data"])]
     pub run: Option<PathBuf>,
     /// The cell's id, or parts of it that fit one cell only, joined by /
     #[arg(long, value_name = "ID", requires = "run")]
     pub cell: Option<String>,
-    /// Samples that ranges are found on; they move the plan's time little
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    pub calibration_samples: usize,
     /// Samples per call
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub batch: usize,
@@ -65,9 +42,9 @@ pub struct Explain {
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
-    /// Data of your own model; last, because its heading holds for what follows
+    /// How the model is quantized; last, because its headings hold for what follows
     #[command(flatten)]
-    pub own: Own,
+    pub choice: Choice,
 }
 
 /// Compiles a cell, times its steps and prints them.
@@ -88,19 +65,13 @@ pub fn run(options: &Explain) -> Result<()> {
             (folder, plan)
         }
         None => {
-            let (config, sources) = options.configuration()?;
-            match sweep::prepare(&config, sources, &scratch.path().join("run"))? {
-                Some(prepared) => prepared,
-                None => bail!("interrupted"),
-            }
+            let model = options.model.as_deref().unwrap_or_default();
+            options.choice.prepare(model, options.dtype.parse()?, &scratch.path().join("run"))?
         }
     };
-    let cell = match (&options.cell, &plan.cells[..]) {
-        (Some(id), _) => super::find_cell(&plan, id)?,
-        (None, [cell]) => cell,
-        (None, cells) => {
-            bail!("{} combinations of these options make sense, where one is needed", cells.len())
-        }
+    let cell = match &options.cell {
+        Some(id) => super::find_cell(&plan, id)?,
+        None => &plan.cells[0],
     };
     let bench = Bench::new(cell, &plan, &folder)?;
     let Runner::Native(mut executable) = bench.candidate(options.batch)? else {
@@ -116,29 +87,6 @@ pub fn run(options: &Explain) -> Result<()> {
         Format::Json => serde_json::to_string_pretty(&account)?,
     });
     Ok(())
-}
-
-impl Explain {
-    fn configuration(&self) -> Result<(Config, Sources)> {
-        let dtype: Dtype = self.dtype.parse()?;
-        let default = if dtype.is_integer() { Timing::Static } else { Timing::None };
-        let timing = self.timing.clone().unwrap_or_else(|| default.id().to_owned());
-        let one = |name: &str| Some(vec![name.to_owned()]);
-        let axes = Axes {
-            model: self.model.clone().map(|model| vec![model]),
-            dtype: one(&self.dtype),
-            timing: one(&timing),
-            calibrator: one(&self.calibrator),
-            granularity: one(&self.granularity),
-            symmetry: one(&self.symmetry),
-            kernel: one(&self.kernel),
-            threads: Some(vec![self.threads]),
-            ..Axes::default()
-        };
-        let mut config = Config::embedded().with_axes(&axes);
-        config.measure.calibration_samples = self.calibration_samples;
-        Ok((config, self.own.sources()?))
-    }
 }
 
 /// The plan with its times, as printed.
@@ -223,7 +171,7 @@ impl Account {
             ]);
         }
         let conversions: Vec<&Line> = self.steps.iter().filter(|s| s.conversion).collect();
-        let mut text = format!("{}, batch {}\n\n{}\n", self.cell, self.batch, super::aligned(&rows, 4));
+        let mut text = format!("{}, batch {}\n\n{}\n", self.cell, self.batch, super::aligned(&rows, 0..4));
         text.push_str(&by_operation(&self.steps));
         text.push_str(&format!(
             "\nA call takes {:.1} us (median of {}); the steps account for {:.1} % of it.\n",
@@ -258,5 +206,5 @@ fn by_operation(steps: &[Line]) -> String {
     rows.extend(sums.into_iter().map(|(what, count, time, share)| {
         vec![what, count.to_string(), format!("{time:.1}"), format!("{:.1} %", 100.0 * share)]
     }));
-    super::aligned(&rows, 1)
+    super::aligned(&rows, 0..1)
 }

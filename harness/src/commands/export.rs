@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use anyhow::{Context, Result, bail};
 use calibench_engine::QuantSpec;
-use calibench_graph::{Graph, Op};
+use calibench_graph::{Graph, Op, unrounded};
 use calibench_onnx::{Codes, DEFAULT_OPSET, Export, Form, HalfLoss, Qdq, export, qparams_json};
 use calibench_quant::{Dtype, Timing};
 use calibench_store::{RunFolder, write_atomic};
@@ -67,7 +67,7 @@ pub struct Style {
     pub codes: Codes,
     /// Weight codes.
     pub weight_codes: Codes,
-    /// Nodes that compute in fp32 in an fp16 model; those that need it when empty.
+    /// Nodes that compute in fp32 in an fp16 model; when empty those that the cell keeps, else those that need it.
     pub keep: BTreeSet<String>,
 }
 
@@ -84,7 +84,11 @@ impl Default for Style {
 /// # Errors
 /// When it has no ONNX form.
 pub fn model(graph: &Graph, spec: &QuantSpec, style: &Style) -> Result<Export> {
-    let keep = if style.keep.is_empty() { sensitive(graph) } else { style.keep.clone() };
+    let keep = match (style.keep.is_empty(), graph.float.is_empty()) {
+        (false, _) => style.keep.clone(),
+        (true, false) => unrounded(graph),
+        (true, true) => sensitive(graph),
+    };
     let (activations, weights) = (&spec.activations, &spec.weights);
     let Style { codes, weight_codes, .. } = *style;
     let form = match (spec.dtype, spec.timing) {

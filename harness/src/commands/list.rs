@@ -52,8 +52,7 @@ fn text(value: &Value) -> String {
 
 fn entries(what: Registry) -> Vec<Value> {
     match what {
-        Registry::Models => calibench_models::ALL
-            .iter()
+        Registry::Models => calibench_models::every()
             .map(|m| json!({ "id": m.id, "summary": m.summary, "dataset": m.dataset }))
             .collect(),
         Registry::Datasets => {

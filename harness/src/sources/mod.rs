@@ -62,7 +62,7 @@ impl Sources {
         let stem = stem.map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
         let name: String = stem.chars().map(plain).collect();
-        let taken = calibench_models::ALL.iter().any(|m| m.id == name);
+        let taken = calibench_models::every().any(|m| m.id == name);
         let other = self.files.get(&name).is_some_and(|known| *known != path);
         if taken || other {
             bail!(

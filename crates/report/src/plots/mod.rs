@@ -11,6 +11,7 @@ use crate::text;
 pub(crate) mod histogram;
 pub(crate) mod history;
 pub(crate) mod memory;
+pub(crate) mod precision;
 pub(crate) mod score_calibrators;
 pub(crate) mod score_latency;
 pub(crate) mod site_sqnr;

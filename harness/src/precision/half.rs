@@ -1,0 +1,71 @@
+//! The two half-precision formats.
+
+use calibench_quant::Dtype;
+use candle_core::DType;
+
+/// A format of 16 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Half {
+    /// IEEE 754 binary16: 5 bits of exponent, 11 of significand.
+    Fp16,
+    /// bfloat16: the exponent of fp32, 8 bits of significand.
+    Bf16,
+}
+
+impl Half {
+    /// The format that an execution rounds to.
+    pub(super) fn of(dtype: Dtype) -> Option<Self> {
+        match dtype {
+            Dtype::Fp16Storage | Dtype::Fp16Compute => Some(Self::Fp16),
+            Dtype::Bf16Storage | Dtype::Bf16Compute => Some(Self::Bf16),
+            Dtype::Fp32 | Dtype::Int8 | Dtype::Int16 => None,
+        }
+    }
+
+    pub(super) fn id(self) -> &'static str {
+        match self {
+            Self::Fp16 => "fp16",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    /// Nearest value of the format, ties to even, back in fp32.
+    pub(super) fn round(self, x: f32) -> f32 {
+        match self {
+            Self::Fp16 => ::half::f16::from_f32(x).to_f32(),
+            Self::Bf16 => ::half::bf16::from_f32(x).to_f32(),
+        }
+    }
+
+    /// The largest finite value.
+    pub(super) fn largest(self) -> f32 {
+        match self {
+            Self::Fp16 => ::half::f16::MAX.to_f32(),
+            Self::Bf16 => ::half::bf16::MAX.to_f32(),
+        }
+    }
+
+    /// The smallest value with all bits of the significand.
+    pub(super) fn smallest_normal(self) -> f32 {
+        match self {
+            Self::Fp16 => ::half::f16::MIN_POSITIVE.to_f32(),
+            Self::Bf16 => ::half::bf16::MIN_POSITIVE.to_f32(),
+        }
+    }
+
+    /// The smallest value above 0; half of it and less become 0.
+    pub(super) fn smallest_subnormal(self) -> f32 {
+        match self {
+            Self::Fp16 => ::half::f16::from_bits(1).to_f32(),
+            Self::Bf16 => ::half::bf16::from_bits(1).to_f32(),
+        }
+    }
+
+    /// The type in which the interpreter computes.
+    pub(super) fn interpreted(self) -> DType {
+        match self {
+            Self::Fp16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+}

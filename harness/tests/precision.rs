@@ -1,0 +1,91 @@
+//! The precision lab from the command line: what it finds in the two examples, and that its list works.
+
+mod common;
+
+use common::{run, scratch, stderr, stdout};
+
+/// Findings of `sensitivity` as JSON.
+fn findings(args: &[&str]) -> serde_json::Value {
+    let output = run(&[&["sensitivity"], args, &["--format", "json"]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    serde_json::from_str(&stdout(&output)).unwrap()
+}
+
+/// The keep-list, and the output's SQNR with it.
+fn proposal(found: &serde_json::Value) -> (Vec<&str>, f64) {
+    let proposal = &found["proposal"];
+    let keep = proposal["keep"].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
+    (keep, proposal["effect"]["sqnr_db"].as_f64().unwrap())
+}
+
+#[test]
+fn an_epsilon_that_fp16_does_not_hold_is_named_and_kept() {
+    let found = findings(&["digits-epsilon"]);
+    assert_eq!(found["everything"]["lost"], 1.0, "every sample is lost: {}", found["everything"]);
+    let worst = &found["sites"][0];
+    assert_eq!(worst["name"], "norm");
+    let reason = worst["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("epsilon 1e-12 of norm is below fp16's smallest subnormal 6.0e-8: becomes 0, and")
+            && reason.ends_with("rows have no variance: 0 / 0"),
+        "{reason}"
+    );
+    assert!(worst["statistics"]["born"].as_u64().unwrap() > 0, "NaN comes about here");
+    let (keep, sqnr_db) = proposal(&found);
+    assert_eq!(keep, ["norm"]);
+    assert!(sqnr_db > 40.0, "{sqnr_db}");
+}
+
+#[test]
+fn values_above_65504_are_named_and_the_list_works_in_a_sweep() {
+    let out = scratch("precision-energy");
+    let folder = out.join("findings");
+    let found = findings(&["digits-energy", "--out", folder.to_str().unwrap()]);
+    assert_eq!(found["sites"][0]["name"], "energy");
+    let reason = found["sites"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("values up to 1046529 are above fp16's largest, 65504"), "{reason}");
+    let (keep, _) = proposal(&found);
+    assert_eq!(keep, ["energy", "norm"], "what reads the large values is kept with what gives them");
+    for file in ["sensitivity.json", "keep.toml", "sqnr.svg", "ranges.svg"] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+
+    let sweep = |name: &str, config: &[&str]| {
+        let run_folder = out.join(name);
+        let args = [
+            &["sweep", "--model", "digits-energy", "--dtype", "fp16-compute", "--timing", "none"][..],
+            &["--latency-seconds", "0.01", "--batch", "1", "--out", run_folder.to_str().unwrap()],
+            config,
+        ];
+        let output = run(&args.concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        common::tables(&run_folder).rows[0].score
+    };
+    let keep = folder.join("keep.toml");
+    let kept = sweep("kept", &["--config", keep.to_str().unwrap()]);
+    assert!(kept.is_some_and(|score| score > 0.9), "{kept:?}");
+    let uniform = sweep("uniform", &[]);
+    assert!(uniform.is_none_or(|score| score < 0.2), "{uniform:?}");
+}
+
+#[test]
+fn integers_are_ranked_too_and_a_lower_target_needs_no_list() {
+    let found = findings(&["digits-mlp", "--dtype", "int8", "--calibrator", "minmax", "--target-sqnr", "5"]);
+    assert_eq!(found["sites"].as_array().unwrap().len(), 3, "three products");
+    assert!(proposal(&found).0.is_empty());
+    let demanding = findings(&["digits-mlp", "--dtype", "int8", "--target-sqnr", "200"]);
+    assert_eq!(proposal(&demanding).0.len(), 3, "only fp32 reaches what cannot be reached otherwise");
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_refused() {
+    for (args, message) in [
+        (&["digits-mlp", "--samples", "0"][..], "--samples 0"),
+        (&["digits-mlp", "--keep-float", "fc9"], "`fc9` names no operation"),
+        (&["digits-mlp", "--dtype", "int8", "--keep-float", "*"], "has no operation that int8 would change"),
+    ] {
+        let output = run(&[&["sensitivity"], args].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(message), "{}", stderr(&output));
+    }
+}
