@@ -297,7 +297,7 @@ pub(crate) fn ready(cell: &Cell, subject: &Subject, folder: &RunFolder) -> Resul
 }
 
 /// The inputs of the first `batch` test samples, from the start again when there are fewer.
-fn input_of(test: &Samples, batch: usize) -> Vec<Vec<f32>> {
+pub(crate) fn input_of(test: &Samples, batch: usize) -> Vec<Vec<f32>> {
     let cycled = |f: &Feature| f.data.iter().copied().cycle().take(batch * f.sample_len()).collect();
     test.inputs.iter().map(cycled).collect()
 }

@@ -14,7 +14,7 @@ use crate::backend::NATIVE;
 use crate::commands::explain::Explain;
 use crate::lab::options::{Calibrate, Merge, Observe};
 use crate::own::{ModelName, Own};
-use crate::precision::Sensitivity;
+use crate::precision::{Sensitivity, Tune};
 use crate::regress::options::{self as regress, BaselineCommand};
 
 /// Measures what reduced precision costs and gains: calibration methods, accuracy, latency and memory.
@@ -84,6 +84,18 @@ pub enum Command {
         calibench sensitivity resnet.onnx --data images.npz --dtype bf16 --samples 128 --top 0\n\n\
         Exit status: 0 done, 1 error, 2 wrong usage, 130 interrupted.")]
     Sensitivity(Box<Sensitivity>),
+    /// Choose which operations to convert, for the least latency or memory within a budget of accuracy
+    ///
+    /// One half of the test data is searched on: sites are ordered by what their conversion does to the output for what it
+    /// saves, as measured on the plan. The other half decides: the configurations within the budget are tested there, timed
+    /// against fp32, and the cheapest is taken. fp32 and each format for all sites are among them.
+    #[command(after_help = "Examples:\n  \
+        calibench tune digits-vit --max-drop 0.2%\n  \
+        calibench tune resnet.onnx --data images.npz --dtype fp16,int8 --objective memory\n  \
+        calibench tune minilm-folder --data pairs.csv --max-drop 1% --out tuned\n\n\
+        The same command with the same --out goes on where it was interrupted.\n\
+        Exit status: 0 done, 1 error, 2 wrong usage, 130 interrupted (the best so far is written).")]
+    Tune(Box<Tune>),
     /// Calibrate tensors in a file: thresholds, scales, zero points and distances of every method
     #[command(after_help = "Examples:\n  \
         calibench calibrate --tensors activations.safetensors\n  \

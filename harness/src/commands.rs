@@ -35,6 +35,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Explain(options) => explain::run(&options)?,
         Command::Export(options) => export::run(&options)?,
         Command::Sensitivity(options) => return precision::sensitivity(&options),
+        Command::Tune(options) => return precision::tune(&options),
         Command::Calibrate(options) => return lab::calibrate(&options),
         Command::Observe(options) => lab::observe(&options)?,
         Command::Merge(options) => lab::merge(&options)?,

@@ -163,16 +163,19 @@ impl Config {
     }
 }
 
-/// A configuration file, over the embedded defaults, that keeps these operations in fp32.
+/// A configuration file, over the embedded defaults, that keeps these operations in fp32; `groups` replace the default's
+/// where there are any.
 ///
 /// # Errors
 /// Never for names, which are text.
-pub fn keeping(names: &[String]) -> Result<String> {
+pub fn keeping(names: &[String], groups: &[Axes]) -> Result<String> {
     #[derive(Serialize)]
     struct Keeping<'a> {
         keep_float: &'a [String],
+        #[serde(skip_serializing_if = "<[Axes]>::is_empty")]
+        group: &'a [Axes],
     }
-    let list = toml::to_string(&Keeping { keep_float: names })?;
+    let list = toml::to_string(&Keeping { keep_float: names, group: groups })?;
     Ok(format!("# Operations that stay in fp32. Use with: calibench sweep --config FILE --model ...\n{list}"))
 }
 

@@ -1,6 +1,11 @@
 //! The precision lab from the command line: what it finds in the two examples, and that its list works.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail by panic")]
+
 mod common;
+
+use std::path::Path;
+use std::process::Output;
 
 use common::{run, scratch, stderr, stdout};
 
@@ -88,4 +93,57 @@ fn what_cannot_be_looked_at_is_refused() {
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr(&output).contains(message), "{}", stderr(&output));
     }
+}
+
+/// `tune` with the least that shows what it does.
+fn tune(out: &Path, more: &[&str]) -> Output {
+    let few = ["--evaluations", "8", "--screen", "8", "--latency-seconds", "0.02", "--calibrator", "minmax"];
+    run(&[&["tune", "digits-mlp", "--out", out.to_str().unwrap()], &few[..], more].concat())
+}
+
+fn outcome(out: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(out.join("tune.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_tuned_model_is_within_the_budget_and_no_dearer_than_uniform_ones() {
+    let out = scratch("tune-memory").join("out");
+    let output = tune(&out, &["--dtype", "int8,fp16", "--objective", "memory", "--max-drop", "1%"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let found = outcome(&out);
+    let contenders = found["contenders"].as_array().unwrap();
+    let chosen = &contenders[found["chosen"].as_u64().unwrap() as usize];
+    assert_eq!(chosen["confirmed"], true);
+    assert!(chosen["held_out_drop"].as_f64().unwrap() <= 0.01);
+    let cost = |c: &serde_json::Value| c["measured"].as_f64().unwrap();
+    for uniform in contenders.iter().filter(|c| c["confirmed"] == true) {
+        assert!(cost(chosen) <= cost(uniform) * 1.01, "{uniform}");
+    }
+    assert!(cost(chosen) < 0.6, "int8 or fp16 weights: {chosen}");
+    assert!(stdout(&output).contains("Chosen: "), "{}", stdout(&output));
+    for file in ["journal.json", "tuned.toml", "front.svg"] {
+        assert!(out.join(file).is_file(), "{file}");
+    }
+
+    // What it wrote is a configuration for `sweep`.
+    let config = out.join("tuned.toml");
+    let dry = run(&["sweep", "--dry-run", "--model", "digits-mlp", "--config", config.to_str().unwrap()]);
+    assert!(stdout(&dry).starts_with("1 cells:"), "{}{}", stdout(&dry), stderr(&dry));
+}
+
+#[test]
+fn a_search_goes_on_from_its_journal_and_not_from_anothers() {
+    let out = scratch("tune-again").join("out");
+    let memory = &["--objective", "memory"][..];
+    let first = tune(&out, memory);
+    assert!(first.status.success(), "{}", stderr(&first));
+    let (journal, evaluations) =
+        (std::fs::read(out.join("journal.json")).unwrap(), outcome(&out)["evaluations"].clone());
+    let again = tune(&out, &[memory, &["--max-drop", "2%"]].concat());
+    assert!(again.status.success(), "{}", stderr(&again));
+    assert_eq!(std::fs::read(out.join("journal.json")).unwrap(), journal, "nothing is evaluated twice");
+    assert_eq!(outcome(&out)["evaluations"][0], evaluations[0]);
+    let other = tune(&out, &["--granularity", "per-tensor"]);
+    assert_eq!(other.status.code(), Some(1));
+    assert!(stderr(&other).contains("another --out"), "{}", stderr(&other));
 }

@@ -46,7 +46,40 @@ pub(crate) fn score_change(before: &Row, after: &Row, a: &[Answer], b: &[Answer]
     if a == b {
         return ScoreChange::Identical;
     }
-    if counts_right_ones(metric.id) { share(a, b) } else { by_resampling(metric, before.score, a, b) }
+    measured(metric, before.score, a, b)
+}
+
+fn measured(metric: &'static MetricSpec, score: Option<f64>, a: &[Answer], b: &[Answer]) -> ScoreChange {
+    if counts_right_ones(metric.id) { share(a, b) } else { by_resampling(metric, score, a, b) }
+}
+
+/// How much worse one execution scores than another on the same samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoreDrop {
+    /// The drop: points of a share, else a share of the score. Below zero it is a gain.
+    pub drop: f64,
+    /// Its 95 % interval.
+    pub interval: Interval,
+    /// p-value of "no change".
+    pub p: f64,
+}
+
+/// The drop from the answers `a`, whose score is `score`, to the answers `b` of the same samples in the same order: exact
+/// McNemar and Tango's interval for shares of right answers, else a permutation test and the BCa bootstrap.
+///
+/// `None` for a metric that is not known, and where a score or its interval is undefined.
+#[must_use]
+pub fn score_drop(metric: &str, score: Option<f64>, a: &[Answer], b: &[Answer]) -> Option<ScoreDrop> {
+    let metric = spec::find(metric)?;
+    if a == b && !counts_right_ones(metric.id) {
+        return Some(ScoreDrop { drop: 0.0, interval: Interval { low: 0.0, high: 0.0 }, p: 1.0 });
+    }
+    match measured(metric, score, a, b) {
+        ScoreChange::Measured { evidence: Evidence { effect, interval, p }, .. } => {
+            Some(ScoreDrop { drop: effect, interval, p })
+        }
+        ScoreChange::Identical | ScoreChange::Incomparable(_) => None,
+    }
 }
 
 /// A share of right answers: exact McNemar, and Tango's interval.

@@ -1,6 +1,7 @@
 //! Two runs to what changed, how surely, and whether that is within a budget.
 //!
-//! Pure functions over the tables of two runs: no files, no clock. [`compare`] is the whole of it.
+//! Pure functions over the tables of two runs: no files, no clock. [`compare`] is the whole of it; [`score_drop`] is its
+//! test of a score, for answers that are in no table.
 
 mod accuracy;
 mod compare;
@@ -13,6 +14,7 @@ mod quantity;
 mod side;
 mod verdict;
 
+pub use accuracy::{ScoreDrop, score_drop};
 pub use compare::compare;
 pub use latency::by_process;
 pub use quantity::{Budgets, Group, Quantity};

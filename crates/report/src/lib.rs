@@ -31,6 +31,7 @@ pub use calibration::{calibration_plot, significant, text_table};
 pub use comparison::{comparison_annotations, comparison_junit, comparison_markdown, comparison_text};
 pub use history::{History, HistoryChange, HistoryPoint, history_markdown, history_plot, history_table};
 pub use names::cell_names;
+pub use plots::front::{FrontPlot, FrontPoint, front_plot};
 pub use plots::precision::{PrecisionPlot, PrecisionSite, precision_plots};
 pub use recommend::{Choice, DEFAULT_MAX_DROP, Recommendation, recommend};
 pub use terminal::terminal_summary;

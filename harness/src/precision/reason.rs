@@ -69,7 +69,7 @@ fn normalisation(site: &Site, half: Half) -> Option<String> {
             short(half.smallest_subnormal())
         );
         return Some(match no_variance {
-            0 => zero,
+            0 => format!("{zero}; harmless in these samples, where every row has some variance"),
             n => format!("{zero}, and {n} of {rows} rows have no variance: 0 / 0"),
         });
     }
@@ -103,6 +103,9 @@ fn finite(site: &Site, s: &Statistics, half: Half) -> String {
         return format!("{} of its additions absorb the smaller number", percent(absorbed));
     }
     match site.own_sqnr_db {
+        Some(db) if db >= calibench_metrics::SQNR_CAP_DB => {
+            format!("none: {} holds all its values", half.id())
+        }
         Some(db) => format!("rounding only: its values keep {db:.0} dB"),
         None => "rounding only".to_owned(),
     }

@@ -23,11 +23,11 @@ use crate::cell::Bench;
 use crate::cli::{Format, names};
 use crate::commands::choice::Choice;
 use crate::own::ModelName;
-use crate::subject::{FIDELITY, Subject};
+use crate::subject::FIDELITY;
 use crate::{EXIT_INTERRUPTED, EXIT_OK, console, interrupt, sites};
 
 /// Names of the formats that the lab converts to.
-pub(super) const FORMATS: [&str; 4] = ["fp16", "bf16", "int8", "int16"];
+const FORMATS: [&str; 4] = ["fp16", "bf16", "int8", "int16"];
 
 /// Options of `sensitivity`.
 #[derive(Debug, Args)]
@@ -103,7 +103,7 @@ pub fn run(options: &Sensitivity) -> Result<u8> {
     let cell = &plan.cells[0];
     let bench = Bench::new(cell, &plan, &folder)?;
     let (subject, ready) = bench.into_parts();
-    let samples = spread(&subject, options.samples);
+    let samples = spread(&subject.test, options.samples);
     let kernels = Kernels::new(cell.kernel.parse()?)?;
     let sites = match Half::of(format) {
         Some(half) => half_sites(&ready.graph, half, &samples)?,
@@ -114,7 +114,7 @@ pub fn run(options: &Sensitivity) -> Result<u8> {
         }
     };
     if sites.is_empty() {
-        bail!("{} has no operation that {} would change", options.model, options.dtype);
+        bail!("{} has no operation that {} would change", cell.model, options.dtype);
     }
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let evaluated = (samples, subject.metric.as_str(), plan.measure.evaluation_batch);
@@ -124,7 +124,7 @@ pub fn run(options: &Sensitivity) -> Result<u8> {
         Dtype::Bf16Storage | Dtype::Bf16Compute => 25.0,
         _ => 20.0,
     });
-    let findings = look(options, format, &mut trials, sites, &subject.metric, target_db)?;
+    let findings = look(options, (&cell.model, format), &mut trials, sites, &subject.metric, target_db)?;
     if let Some(out) = &options.out {
         write(&findings, out)?;
         console::note(&format!("findings: {}", out.display()));
@@ -137,7 +137,7 @@ pub fn run(options: &Sensitivity) -> Result<u8> {
 }
 
 /// The dtype that computes in a format of the lab.
-pub(super) fn computed(name: &str) -> Result<Dtype> {
+fn computed(name: &str) -> Result<Dtype> {
     Ok(match name {
         "fp16" => Dtype::Fp16Compute,
         "bf16" => Dtype::Bf16Compute,
@@ -145,9 +145,8 @@ pub(super) fn computed(name: &str) -> Result<Dtype> {
     })
 }
 
-/// Test samples spread over all of them; pairs stay together.
-fn spread(subject: &Subject, asked: usize) -> Samples {
-    let test = &subject.test;
+/// Some of the samples, spread over all of them; pairs stay together.
+pub(super) fn spread(test: &Samples, asked: usize) -> Samples {
     let unit = if matches!(test.targets, Targets::Pairs(_)) { 2 } else { 1 };
     let (all, wanted) = (test.len() / unit, asked.div_ceil(unit).min(test.len() / unit));
     let units = (0..wanted).map(|i| i * all / wanted);
@@ -173,7 +172,7 @@ pub(super) fn bar(steps: usize, what: &'static str) -> ProgressBar {
 
 fn look(
     options: &Sensitivity,
-    format: Dtype,
+    (model, format): (&str, Dtype),
     trials: &mut Trials,
     mut sites: Vec<Site>,
     metric: &str,
@@ -201,7 +200,7 @@ fn look(
         _ => trials.effect_of(trials.reference())?.score,
     };
     Ok(Findings {
-        model: options.model.clone(),
+        model: model.to_owned(),
         dtype: options.dtype.clone(),
         format,
         samples: trials.len(),
@@ -219,7 +218,7 @@ fn look(
 fn write(findings: &Findings, out: &Path) -> Result<()> {
     write_atomic(&out.join("sensitivity.json"), &serde_json::to_vec_pretty(findings)?)?;
     if let Some(proposal) = &findings.proposal {
-        let config = crate::config::keeping(&proposal.keep)?;
+        let config = crate::config::keeping(&proposal.keep, &[])?;
         write_atomic(&out.join("keep.toml"), config.as_bytes())?;
     }
     for (name, svg) in precision_plots(&plotted(findings))? {

@@ -8,6 +8,7 @@ use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Marker};
 use crate::select::in_known_order;
 use crate::text;
 
+pub(crate) mod front;
 pub(crate) mod histogram;
 pub(crate) mod history;
 pub(crate) mod memory;

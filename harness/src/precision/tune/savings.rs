@@ -1,0 +1,128 @@
+//! What converting each site saves, measured on the plan or counted from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::Result;
+use calibench_engine::QuantSpec;
+use calibench_engine::compile::{CompileOptions, Executable};
+use calibench_graph::Graph;
+use calibench_metrics::median;
+use calibench_quant::Dtype;
+
+use super::options::Objective;
+
+/// Time that each plan is looked at step by step.
+const PROFILE: Duration = Duration::from_millis(700);
+
+/// What a model costs in fp32 and converted, and how the difference falls on its sites.
+#[derive(Debug)]
+pub(super) struct Savings {
+    /// What costs are.
+    objective: Objective,
+    graph: Graph,
+    spec: QuantSpec,
+    options: CompileOptions,
+    /// Cost of fp32: seconds of a call, or bytes.
+    pub fp32: f64,
+    /// Cost with every site converted.
+    converted: f64,
+    /// What each site saves; below zero where it is dearer converted.
+    pub sites: BTreeMap<String, f64>,
+}
+
+impl Savings {
+    /// Profiles both plans on `inputs` (latency), or weighs them (memory).
+    ///
+    /// # Errors
+    /// When a plan cannot be built or run.
+    pub(super) fn measure(
+        graph: &Graph,
+        spec: &QuantSpec,
+        names: &[String],
+        objective: Objective,
+        (options, inputs): (CompileOptions, &[&[f32]]),
+    ) -> Result<Self> {
+        let (graph, spec) = (graph.clone(), spec.clone());
+        let (fp32, converted, sites) = (0.0, 0.0, BTreeMap::new());
+        let mut savings = Self { objective, graph, spec, options, fp32, converted, sites };
+        match objective {
+            Objective::Latency => savings.of_times(names, inputs)?,
+            Objective::Memory => savings.of_bytes(names)?,
+        }
+        Ok(savings)
+    }
+
+    /// Cost with these sites kept: weighed, or estimated from that of the converted model and what the kept ones would have
+    /// saved.
+    ///
+    /// # Errors
+    /// When the plan cannot be built.
+    pub(super) fn cost(&self, keep: &BTreeSet<String>) -> Result<f64> {
+        match self.objective {
+            Objective::Latency => {
+                Ok(self.converted + keep.iter().filter_map(|name| self.sites.get(name)).sum::<f64>())
+            }
+            Objective::Memory => self.bytes(&self.spec, keep),
+        }
+    }
+
+    fn of_times(&mut self, names: &[String], inputs: &[&[f32]]) -> Result<()> {
+        let (fp32, before) = times(&self.graph, &QuantSpec::float(Dtype::Fp32), self.options, inputs)?;
+        let (converted, after) = times(&self.graph, &self.spec, self.options, inputs)?;
+        let cost = |costs: &BTreeMap<String, f64>, name: &String| costs.get(name).copied().unwrap_or(0.0);
+        let mut sites: BTreeMap<String, f64> =
+            names.iter().map(|name| (name.clone(), cost(&before, name) - cost(&after, name))).collect();
+        // What falls on no site (normalisations that write codes, values that several read) is shared out, so that keeping
+        // all gives fp32.
+        let rest = (fp32 - converted) - sites.values().sum::<f64>();
+        let total: f64 = sites.values().map(|v| v.abs()).sum();
+        if total > 0.0 {
+            sites.values_mut().for_each(|v| *v += rest * v.abs() / total);
+        }
+        (self.fp32, self.converted, self.sites) = (fp32, converted, sites);
+        Ok(())
+    }
+
+    fn of_bytes(&mut self, names: &[String]) -> Result<()> {
+        let all: BTreeSet<String> = names.iter().cloned().collect();
+        self.fp32 = self.bytes(&QuantSpec::float(Dtype::Fp32), &BTreeSet::new())?;
+        self.converted = self.bytes(&self.spec, &BTreeSet::new())?;
+        for name in names {
+            let mut keep = all.clone();
+            keep.remove(name);
+            let alone = self.fp32 - self.bytes(&self.spec, &keep)?;
+            self.sites.insert(name.clone(), alone);
+        }
+        Ok(())
+    }
+
+    /// Bytes of weights and of activations at their peak.
+    fn bytes(&self, spec: &QuantSpec, keep: &BTreeSet<String>) -> Result<f64> {
+        let mut graph = self.graph.clone();
+        graph.float.extend(keep.iter().cloned());
+        let plan = Executable::compile(&graph, spec, self.options)?;
+        Ok((plan.weight_bytes() + plan.peak_activation_bytes()) as f64)
+    }
+}
+
+/// Median seconds of a call, and of the steps of each node, conversions of what it reads included.
+fn times(
+    graph: &Graph,
+    spec: &QuantSpec,
+    options: CompileOptions,
+    inputs: &[&[f32]],
+) -> Result<(f64, BTreeMap<String, f64>)> {
+    let mut plan = Executable::compile(graph, spec, options)?;
+    let profile = plan.profile(options.max_batch, inputs, PROFILE)?;
+    let mut costs: BTreeMap<String, f64> = BTreeMap::new();
+    for (line, times) in &profile.steps {
+        let value = graph.values.iter().position(|v| v.name == line.name);
+        let reader = value.filter(|_| line.conversion).and_then(|v| {
+            graph.consumers(calibench_graph::ValueId(v)).find(|n| n.op.is_product()).map(|n| n.name.clone())
+        });
+        let name = reader.unwrap_or_else(|| line.name.clone());
+        *costs.entry(name).or_default() += median(times).unwrap_or(0.0);
+    }
+    Ok((median(&profile.calls).unwrap_or(f64::NAN), costs))
+}
