@@ -115,6 +115,10 @@ fn a_tuned_model_is_within_the_budget_and_no_dearer_than_uniform_ones() {
     let chosen = &contenders[found["chosen"].as_u64().unwrap() as usize];
     assert_eq!(chosen["confirmed"], true);
     assert!(chosen["held_out_drop"].as_f64().unwrap() <= 0.01);
+    let uniform = |dtype: &str| {
+        contenders.iter().any(|c| c["dtype"] == dtype && c["keep"].as_array().unwrap().is_empty())
+    };
+    assert!(uniform("int8") && uniform("fp16-storage") && uniform("fp32"));
     let cost = |c: &serde_json::Value| c["measured"].as_f64().unwrap();
     for uniform in contenders.iter().filter(|c| c["confirmed"] == true) {
         assert!(cost(chosen) <= cost(uniform) * 1.01, "{uniform}");

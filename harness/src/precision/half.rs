@@ -1,7 +1,6 @@
 //! The two half-precision formats.
 
 use calibench_quant::Dtype;
-use candle_core::DType;
 
 /// A format of 16 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,11 +60,11 @@ impl Half {
         }
     }
 
-    /// The type in which the interpreter computes.
-    pub(super) fn interpreted(self) -> DType {
+    /// The dtype that rounds every operation to the format.
+    pub(super) fn compute(self) -> Dtype {
         match self {
-            Self::Fp16 => DType::F16,
-            Self::Bf16 => DType::BF16,
+            Self::Fp16 => Dtype::Fp16Compute,
+            Self::Bf16 => Dtype::Bf16Compute,
         }
     }
 }

@@ -103,7 +103,7 @@ pub(super) fn gather(
     let mut uniform = graph.clone();
     uniform.float.clear();
     let wide = Interpreter::new(graph)?;
-    let narrow = Interpreter::with_dtype(&uniform, half.interpreted())?;
+    let narrow = Interpreter::computing(&uniform, half.compute())?;
     let sites: Vec<ValueId> = (0..graph.values.len()).map(ValueId).collect();
     let mut all: BTreeMap<String, Statistics> = BTreeMap::new();
     for first in (0..samples.len()).step_by(BATCH) {

@@ -22,6 +22,7 @@ mod relu;
 use std::collections::{BTreeMap, BTreeSet};
 
 use calibench_graph::{Element, Graph, Node, Op, Value, ValueId, bind, unrounded};
+use calibench_quant::Dtype;
 use candle_core::{DType, Device, Tensor};
 
 pub use capture::{CaptureTap, Captured};
@@ -108,6 +109,21 @@ impl<'g> Interpreter<'g> {
             built.wide_params = of(&mut nodes.flat_map(|n| &n.params), DType::F32)?;
         }
         Ok(built)
+    }
+
+    /// Runs as a floating-point dtype computes: halves of the *compute* kind round every operation, all others are fp32 here.
+    ///
+    /// # Errors
+    /// As [`Interpreter::new`].
+    pub fn computing(graph: &'g Graph, dtype: Dtype) -> Result<Self, EngineError> {
+        Self::with_dtype(
+            graph,
+            match dtype {
+                Dtype::Fp16Compute => DType::F16,
+                Dtype::Bf16Compute => DType::BF16,
+                _ => DType::F32,
+            },
+        )
     }
 
     /// Runs in fp32 on these parameters instead of the graph's: those of variables, for training.

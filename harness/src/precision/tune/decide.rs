@@ -97,9 +97,10 @@ pub(super) fn decide(
         let mut shortlist: Vec<&Point> = points.iter().filter(of).collect();
         shortlist.sort_by(|a, b| a.cost.total_cmp(&b.cost).then(a.keep.len().cmp(&b.keep.len())));
         let mut confirmed = 0;
-        for point in shortlist.into_iter().take(TRIED) {
-            if confirmed >= TIMED {
-                break;
+        for (place, point) in shortlist.into_iter().enumerate() {
+            // The uniform one in any case: what is chosen is to be no worse.
+            if (confirmed >= TIMED || place >= TRIED) && !point.keep.is_empty() {
+                continue;
             }
             let contender = decider.confirm(candidate, point, &mut trials, &reference)?;
             confirmed += usize::from(contender.confirmed);

@@ -49,7 +49,8 @@ fn strings(cells: &[&str]) -> Vec<String> {
 }
 
 fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
+    // Not "-0.00 %".
+    format!("{:.2} %", (1e4 * share).round() / 1e2 + 0.0)
 }
 
 fn row(c: &Contender, chosen: bool) -> Vec<String> {
