@@ -17,6 +17,10 @@ report run:
 test:
     cargo test --release --locked --workspace
 
+# half rounding against the half crate over all 2^32 numbers (a minute)
+half:
+    cargo test --release --locked -p calibench-kernels --test half -- --ignored
+
 # formatting and clippy, warnings denied
 lint:
     cargo fmt --all --check

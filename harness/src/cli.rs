@@ -12,6 +12,7 @@ use clap_complete::Shell;
 use crate::axes::Axes;
 use crate::backend::NATIVE;
 use crate::commands::explain::Explain;
+use crate::commands::formats::Formats;
 use crate::lab::options::{Calibrate, Merge, Observe};
 use crate::own::{ModelName, Own};
 use crate::precision::{Sensitivity, Tune};
@@ -73,6 +74,12 @@ pub enum Command {
         calibench export --run RUN --cell fp16-storage --out half.onnx --opset 17\n  \
         calibench export --run RUN --cell int8/static/entropy --codes unsigned --out q.onnx --qparams q.json")]
     Export(ExportOptions),
+    /// Show number formats, or what each makes of given values
+    #[command(after_help = "Examples:\n  \
+        calibench formats\n  \
+        calibench formats 1e-12 1e5 0.1\n  \
+        calibench formats -3.7 --max 6 --format json")]
+    Formats(Formats),
     /// Show which operations of a model suffer from fp16, bf16 or int8, why, and which to keep in fp32
     ///
     /// Every site is looked at three ways: what the format does to its own values (overflow, values that become 0, NaN and where

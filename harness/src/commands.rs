@@ -3,6 +3,7 @@
 pub(crate) mod choice;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod formats;
 mod list;
 
 use std::path::Path;
@@ -34,6 +35,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Report { run } => report(&run)?,
         Command::Explain(options) => explain::run(&options)?,
         Command::Export(options) => export::run(&options)?,
+        Command::Formats(options) => formats::run(&options)?,
         Command::Sensitivity(options) => return precision::sensitivity(&options),
         Command::Tune(options) => return precision::tune(&options),
         Command::Calibrate(options) => return lab::calibrate(&options),

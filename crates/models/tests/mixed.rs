@@ -16,7 +16,8 @@ fn model(id: &str) -> (Graph, Vec<f32>) {
     let graph = calibench_models::find(id).unwrap().inference_graph(7).unwrap();
     let len: usize = bind(&graph.value(Graph::INPUT).shape, BATCH).iter().product();
     // The first column of pixels is blank.
-    let pixel = |i: usize| if i % 8 == 0 { 0.0 } else { ((i * 2_654_435_761) % 1000) as f32 / 1000.0 };
+    let pixel =
+        |i: usize| if i.is_multiple_of(8) { 0.0 } else { ((i * 2_654_435_761) % 1000) as f32 / 1000.0 };
     (graph, (0..len).map(pixel).collect())
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{QuantError, nearest};
+use crate::{FloatFormat, QuantError, nearest};
 
 /// An 8-bit floating-point format of the OCP 8-bit Floating Point Specification (2023).
 ///
@@ -30,50 +30,29 @@ impl Fp8Format {
     /// The name used on the command line.
     #[must_use]
     pub fn id(self) -> &'static str {
-        match self {
-            Self::E4M3 => "fp8-e4m3",
-            Self::E5M2 => "fp8-e5m2",
-        }
+        self.float().id
     }
 
-    /// Bits of the significand, the leading one aside.
-    fn mantissa(self) -> i32 {
+    /// Its numbers.
+    #[must_use]
+    pub fn float(self) -> &'static FloatFormat {
         match self {
-            Self::E4M3 => 3,
-            Self::E5M2 => 2,
-        }
-    }
-
-    /// Exponent of the smallest normal number, whose spacing the subnormal numbers share.
-    fn least_exponent(self) -> i32 {
-        match self {
-            Self::E4M3 => -6,
-            Self::E5M2 => -14,
+            Self::E4M3 => &FloatFormat::FP8_E4M3,
+            Self::E5M2 => &FloatFormat::FP8_E5M2,
         }
     }
 
     /// Largest finite value.
     #[must_use]
     pub fn largest(self) -> f32 {
-        match self {
-            Self::E4M3 => 448.0,
-            Self::E5M2 => 57344.0,
-        }
+        self.float().largest as f32
     }
 
     /// The nearest value of the format, ties to even; magnitudes beyond the largest become the largest
     /// (saturating conversion), NaN stays NaN.
     #[must_use]
     pub fn round(self, x: f32) -> f32 {
-        if x.is_nan() {
-            return x;
-        }
-        let magnitude = f64::from(x.abs());
-        // An f64 holds every f32 as a normal number: its exponent field is floor(log2).
-        let exponent = ((magnitude.to_bits() >> 52) as i32 - 1023).max(self.least_exponent());
-        let spacing = 2.0_f64.powi(exponent - self.mantissa());
-        let rounded = (magnitude / spacing).round_ties_even() * spacing;
-        (rounded.min(f64::from(self.largest())) as f32).copysign(x)
+        self.float().round(f64::from(x)) as f32
     }
 
     /// `S · round(x / S)`: what quantization with a scale makes of `x`.
@@ -84,12 +63,10 @@ impl Fp8Format {
 
     /// Every finite value that is not negative, ascending, from 0.
     pub fn magnitudes(self) -> impl Iterator<Item = f32> {
-        let steps = 1 << self.mantissa();
-        let least = self.least_exponent();
-        let largest = self.largest();
+        let FloatFormat { fraction_bits: mantissa, least_exponent: least, .. } = *self.float();
+        let (steps, largest) = (1 << mantissa, self.largest());
         let subnormal = (0..steps).map(move |m| (m, least));
         let normal = (least..16).flat_map(move |e| (steps..2 * steps).map(move |m| (m, e)));
-        let mantissa = self.mantissa();
         subnormal
             .chain(normal)
             .map(move |(m, e)| (f64::from(m) * 2.0_f64.powi(e - mantissa)) as f32)

@@ -13,6 +13,7 @@
 
 mod axes;
 mod error;
+mod float;
 mod format;
 mod fp8;
 mod histogram;
@@ -23,6 +24,7 @@ mod stats;
 
 pub use axes::{Dtype, Timing, nearest};
 pub use error::QuantError;
+pub use float::{FloatFormat, Overflow};
 pub use format::IntFormat;
 pub use fp8::Fp8Format;
 pub use histogram::{Cell, Histogram, MANTISSA_BITS};
