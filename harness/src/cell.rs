@@ -9,7 +9,7 @@ use calibench_engine::QuantSpec;
 use calibench_engine::compile::{CompileOptions, Executable};
 use calibench_engine::interpret::{FakeQuantTap, Interpreter};
 use calibench_graph::{Graph, Node, Op, ValueId, placement};
-use calibench_kernels::Kernels;
+use calibench_kernels::{KernelSet, Kernels, Products};
 use calibench_metrics::{agreement, cosine, kl_divergence, max_abs_error, predictions, sqnr_db};
 use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
 use calibench_store::{CellRecord, LatencyRow, OutcomeRow, RoundRow, Row, RunFolder};
@@ -83,7 +83,7 @@ impl<'a> Bench<'a> {
     }
 
     fn compiled(&self, graph: &Graph, spec: &QuantSpec, max_batch: usize) -> Result<Runner> {
-        let kernels = Kernels::new(self.cell.kernel.parse()?)?;
+        let kernels = Kernels::of(self.cell.kernel.parse()?)?;
         let options = CompileOptions { kernels, threads: self.cell.threads, max_batch };
         Ok(Runner::Native(Box::new(Executable::compile(graph, spec, options)?)))
     }
@@ -270,9 +270,10 @@ pub(crate) fn ready(cell: &Cell, subject: &Subject, folder: &RunFolder) -> Resul
         (ready.graph, ready.spec) = (tuned.graph, tuned.spec);
         return Ok(ready);
     }
+    let weights = weight_format(&cell.kernel)?;
     for site in placement(graph).weights {
         let data = graph.params[&site.param].data();
-        let qparams = QParams::of_weights(&site.param, data, site.channels, IntFormat::INT8, granularity)?;
+        let qparams = QParams::of_weights(&site.param, data, site.channels, weights, granularity)?;
         ready.spec.weights.insert(site.param, qparams);
     }
     if cell.timing == Timing::Static {
@@ -294,6 +295,12 @@ pub(crate) fn ready(cell: &Cell, subject: &Subject, folder: &RunFolder) -> Resul
         ready.calibration_seconds = Some(calibration.seconds);
     }
     Ok(ready)
+}
+
+/// What codes of weights the kernels take.
+fn weight_format(kernel: &str) -> Result<IntFormat> {
+    let set: KernelSet = kernel.parse()?;
+    Ok(if set.products == Products::SevenBit { IntFormat::INT8.reduced() } else { IntFormat::INT8 })
 }
 
 /// The inputs of the first `batch` test samples, from the start again when there are fewer.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use calibench_kernels::Isa;
+use calibench_kernels::KernelSet;
 use calibench_onnx::{Codes, DEFAULT_OPSET};
 use calibench_quant::{Dtype, Granularity, Symmetry, Timing};
 use clap::builder::PossibleValuesParser;
@@ -192,8 +192,9 @@ pub struct Sweep {
     /// Zero points of activations
     #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(Symmetry::ALL.iter().map(|s| s.id())))]
     pub symmetry: Vec<String>,
-    /// Instruction sets; `best` is the best of this machine
-    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(["best"].into_iter().chain(Isa::ALL.iter().map(|i| i.id()))))]
+    /// Kernels: instruction sets, and with avx2 two ways to multiply bytes: 7-bit weights (faster, exact), and saturating as
+    /// other runtimes do without VNNI; `best` is the best of this machine
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(["best"].into_iter().chain(KernelSet::ALL.iter().map(|set| set.id()))))]
     pub kernel: Vec<String>,
     /// What executes: our own plan, or another runtime, where it is installed, on the exported model
     #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names([NATIVE].into_iter().chain(calibench_runtimes::ALL.iter().map(|r| r.id))))]

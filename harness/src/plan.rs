@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
-use calibench_kernels::{Isa, Kernels};
+use calibench_kernels::{KernelSet, Kernels, Products};
 use calibench_quant::{Dtype, Granularity, Symmetry, Timing, find};
 use calibench_store::{Exclusion, RunFolder, write_atomic};
 use serde::{Deserialize, Serialize};
@@ -189,14 +189,27 @@ fn product(axes: &Axes, sources: &mut Sources) -> Result<Vec<Cell>> {
     Ok(cells)
 }
 
-/// The instruction set that a name means on this machine.
+/// The set of kernels that a name means on this machine.
 fn kernel(name: &str) -> Result<String> {
     if name == "best" {
-        return Ok(Kernels::best().isa().id().to_owned());
+        return Ok(Kernels::best().set().id().to_owned());
     }
-    let isa = parse_one("kernel", Isa::ALL, Isa::id, name)?;
-    Kernels::new(isa)?;
-    Ok(isa.id().to_owned())
+    let set = parse_one("kernel", KernelSet::ALL, KernelSet::id, name)?;
+    Kernels::of(set)?;
+    Ok(set.id().to_owned())
+}
+
+/// Why a cell would do nothing that the exact kernels of its instruction set do not.
+fn same_as_exact(cell: &Cell) -> Option<&'static str> {
+    let products = cell.kernel.parse::<KernelSet>().map_or(Products::Exact, |set| set.products);
+    match (products, cell.dtype, cell.timing) {
+        (Products::Exact, ..) => None,
+        (Products::SevenBit, Dtype::Int8, Timing::Qat) => {
+            Some("fine-tuning is for weights of 8 bits; 7-bit kernels take none")
+        }
+        (_, Dtype::Int8, Timing::Static | Timing::Dynamic | Timing::Qat) => None,
+        _ => Some("it multiplies no bytes, so that it would be the same as with kernel avx2"),
+    }
 }
 
 /// The cell with the axes that mean nothing to it removed, or what is excluded and why.
@@ -205,6 +218,9 @@ fn meaning(mut cell: Cell, sources: &Sources) -> Result<Cell, (String, String)> 
     let what = format!("{} with timing {}", cell.dtype, cell.timing);
     if let (Some(backend), Some(reason)) = (&cell.backend, backend::unsupported(cell.dtype, cell.timing)) {
         return Err((format!("{what} on {backend}"), reason.to_owned()));
+    }
+    if let Some(reason) = same_as_exact(&cell) {
+        return excluded(format!("{what} with kernel {}", cell.kernel), reason);
     }
     if cell.timing != Timing::Static {
         // Nothing of it is calibrated: all draws are one cell.

@@ -245,3 +245,45 @@ fn cell_process(out: &Path) -> Option<String> {
         is_cell.then(|| entry.file_name().to_string_lossy().into_owned())
     })
 }
+
+#[test]
+fn seven_bit_weights_are_exact_as_simulated_and_only_int8_has_them() {
+    if !std::arch::is_x86_feature_detected!("avx2") {
+        println!("skipped: this machine lacks AVX2");
+        return;
+    }
+    let run_folder = scratch("seven-bit").join("run");
+    let args = [
+        &["sweep", "--model", "digits-mlp", "--dtype", "fp32,int8", "--timing", "none,static,weight-only"][..],
+        &[
+            "--calibrator",
+            "minmax",
+            "--kernel",
+            "avx2,avx2-7bit,avx2-saturating",
+            "--latency-seconds",
+            "0.01",
+        ],
+        &["--batch", "1", "--out", run_folder.to_str().unwrap()],
+    ];
+    let output = run(&args.concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let tables = tables(&run_folder);
+    let kernels = |dtype: &str| -> Vec<&str> {
+        let of = tables.rows.iter().filter(|r| r.dtype == dtype && r.timing != "weight-only");
+        let mut found: Vec<&str> = of.map(|r| r.isa.as_str()).collect();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(kernels("fp32"), ["avx2"], "what multiplies no bytes runs once");
+    assert_eq!(kernels("int8"), ["avx2", "avx2-7bit", "avx2-saturating"]);
+    let of = |isa: &str| tables.rows.iter().find(|r| r.isa == isa && r.timing == "static").unwrap();
+    assert_eq!(of("avx2-7bit").integer_vs_fake_disagreement, Some(0.0), "7-bit codes are simulated as 7-bit");
+    assert!(of("avx2-7bit").sqnr_db < of("avx2").sqnr_db, "a bit less");
+    assert!(of("avx2-saturating").sqnr_db < of("avx2-7bit").sqnr_db, "saturation costs more");
+    let weights = |isa: &str| {
+        let cell = &of(isa).cell;
+        let of = tables.sites.iter().filter(|s| &s.cell == cell && s.role == "weight");
+        of.map(|s| s.scale_max).fold(0.0, f64::max)
+    };
+    assert!(weights("avx2-7bit") > 1.9 * weights("avx2"), "63 steps instead of 127");
+}

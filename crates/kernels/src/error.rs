@@ -22,8 +22,14 @@ pub enum KernelError {
         /// Ids of the instruction sets that this machine can run, comma separated.
         available: String,
     },
-    /// A name that is no instruction set.
-    #[error("no instruction set is called `{name}`; use one of: {known}")]
+    /// A weight that 7-bit products do not take.
+    #[error("a weight has the code {weight}, but kernels for 7-bit weights take -64 to 64")]
+    WideWeight {
+        /// The code.
+        weight: i8,
+    },
+    /// A name that is no set of kernels.
+    #[error("no kernels are called `{name}`; use one of: {known}")]
     UnknownIsa {
         /// What was given.
         name: String,

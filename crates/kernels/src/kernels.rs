@@ -1,6 +1,6 @@
 //! The entry point: every kernel as a method, dispatched on a proven instruction set.
 
-use crate::{Finish, Isa, KernelError, Output, Quantizer, Residual, isa::Proof};
+use crate::{Finish, Isa, KernelError, KernelSet, Output, Products, Quantizer, Residual, isa::Proof};
 
 /// Runs the kernel of the proven instruction set: `dispatch!(self, family::function(args))`. For families that have one
 /// kernel for all of AVX2's successors.
@@ -43,12 +43,13 @@ pub const MAX_ZERO_POINT: i32 = 1 << 23;
 #[derive(Clone, Copy, Debug)]
 pub struct Kernels {
     proof: Proof,
+    products: Products,
 }
 
 impl Kernels {
     /// The kernels of the fastest instruction set that this machine can run.
     pub fn best() -> Self {
-        Self::new(Isa::best()).unwrap_or(Self { proof: Proof::Generic })
+        Self::new(Isa::best()).unwrap_or(Self { proof: Proof::Generic, products: Products::Exact })
     }
 
     /// The kernels of one instruction set.
@@ -57,12 +58,30 @@ impl Kernels {
     /// [`KernelError::MissingIsa`], which names the missing CPU features and what can be used
     /// instead.
     pub fn new(isa: Isa) -> Result<Self, KernelError> {
-        Proof::of(isa).map(|proof| Self { proof })
+        Self::of(KernelSet::exact(isa))
+    }
+
+    /// The kernels of a set. Sets that are not exact exist for AVX2, and for scalar code, which they are tested against.
+    ///
+    /// # Errors
+    /// As [`Kernels::new`]; [`KernelError::UnknownIsa`] for a set that there is not.
+    pub fn of(set: KernelSet) -> Result<Self, KernelError> {
+        let KernelSet { isa, products } = set;
+        if products != Products::Exact && !matches!(isa, Isa::Generic | Isa::Avx2) {
+            let known = KernelSet::ALL.iter().map(|set| set.id()).collect::<Vec<_>>().join(", ");
+            return Err(KernelError::UnknownIsa { name: format!("{isa} {products:?}"), known });
+        }
+        Proof::of(isa).map(|proof| Self { proof, products })
     }
 
     /// Which instruction set these kernels use.
     pub fn isa(&self) -> Isa {
         self.proof.isa()
+    }
+
+    /// Which set these kernels are.
+    pub fn set(&self) -> KernelSet {
+        KernelSet { isa: self.isa(), products: self.products }
     }
 }
 

@@ -6,8 +6,8 @@
 //! instruction set, for every input (`tests/conformance.rs` walks [`ALL`]). Float products differ
 //! in the order of summation only.
 //!
-//! No kernel saturates an intermediate: int8 operands are widened to i16 and multiplied in pairs
-//! into i32, and [`PackedS8`] refuses a K that could overflow the accumulator ([`MAX_K_S8`]).
+//! No kernel saturates an intermediate but those of [`Products::Saturating`], which are there to show what that costs; and
+//! [`PackedS8`] refuses a K that could overflow the accumulator ([`MAX_K_S8`]).
 //!
 //! This is the only crate of the workspace with unsafe code. Kernels check the lengths of their
 //! slices and panic with the sizes when a caller gets them wrong; the engine validates shapes
@@ -16,15 +16,18 @@
 mod aligned;
 mod blocks;
 mod blocks_float;
+mod byte;
 mod depthwise;
 mod error;
 mod finish;
 mod generic;
 mod isa;
+mod joins;
 mod kernels;
 mod lanes;
 mod pack;
 mod pack_float;
+mod products;
 mod registry;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
@@ -37,4 +40,5 @@ pub use isa::{Avx2, Avx512Vnni, AvxVnni, Isa};
 pub use kernels::{Kernels, MAX_ZERO_POINT, Windows};
 pub use pack::{MAX_K_S8, PackedS8};
 pub use pack_float::PackedFloat;
+pub use products::{KernelSet, Products, SEVEN_BITS};
 pub use registry::{ALL, KernelEntry, Op};

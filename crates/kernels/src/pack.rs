@@ -1,6 +1,6 @@
 //! Packed int8 weights: the right-hand side of every integer GEMM.
 
-use crate::Aligned;
+use crate::{Aligned, KernelError, Products, SEVEN_BITS, joins::Joins};
 
 /// Columns (output features) in one packed panel.
 pub(crate) const PANEL: usize = 16;
@@ -31,16 +31,57 @@ pub struct PackedS8 {
     n: usize,
     k: usize,
     group: Group,
+    products: Products,
     data: Aligned<i8>,
     col_sums: Vec<i32>,
+    /// Of 7-bit weights, where sums may be added in 16 bits.
+    joins: Joins,
 }
 
 impl PackedS8 {
     /// Packs `B` from a slice in which element (j, kk) is `b[j * stride_n + kk * stride_k]`.
     pub(crate) fn pack(b: &[i8], n: usize, k: usize, stride_n: usize, stride_k: usize, group: Group) -> Self {
-        let mut packed = Self { n: 0, k: 0, group, data: Aligned::new(), col_sums: Vec::new() };
+        let mut packed = Self {
+            n: 0,
+            k: 0,
+            group,
+            products: Products::Exact,
+            data: Aligned::new(),
+            col_sums: Vec::new(),
+            joins: Joins::default(),
+        };
         packed.refill(b, n, k, stride_n, stride_k);
         packed
+    }
+
+    /// Packs `B[n, k]`, row-major, for kernels that multiply bytes.
+    ///
+    /// # Errors
+    /// [`KernelError::WideWeight`] for 7-bit products where a weight has more.
+    pub(crate) fn pack_bytes(products: Products, b: &[i8], n: usize, k: usize) -> Result<Self, KernelError> {
+        if products == Products::SevenBit {
+            let wide = |w: &&i8| w.unsigned_abs() > SEVEN_BITS.unsigned_abs();
+            if let Some(weight) = b[..n * k].iter().find(wide) {
+                return Err(KernelError::WideWeight { weight: *weight });
+            }
+        }
+        let mut packed = Self::pack(b, n, k, k, 1, Group::Quads);
+        packed.products = products;
+        if products == Products::SevenBit {
+            packed.joins = Joins::find(&packed.data, packed.groups());
+        }
+        Ok(packed)
+    }
+
+    /// Of a panel of 7-bit weights, where sums may be added in 16 bits.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "the scalar kernels add in 32 bits"))]
+    pub(crate) fn joins(&self, panel: usize) -> &[u16] {
+        self.joins.panel(panel)
+    }
+
+    /// How the kernels that it is packed for sum products.
+    pub fn products(&self) -> Products {
+        self.products
     }
 
     /// Packs another matrix into the same memory, which grows when needed.
@@ -94,7 +135,7 @@ impl PackedS8 {
 
     /// Memory held, in bytes: the packed values with their padding, and the column sums.
     pub fn bytes(&self) -> usize {
-        self.data.len() + size_of_val(self.col_sums.as_slice())
+        self.data.len() + size_of_val(self.col_sums.as_slice()) + self.joins.bytes()
     }
 
     pub(crate) fn panels(&self) -> usize {

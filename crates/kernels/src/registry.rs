@@ -4,12 +4,15 @@ use std::fmt;
 
 use crate::Isa;
 
-/// A kernel family: one method of [`Kernels`](crate::Kernels).
+/// A kernel family: one method of [`Kernels`](crate::Kernels), or what `gemm_s8` does with weights that are packed for other
+/// [`Products`](crate::Products) than exact ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // Each is the method of the same name.
 pub enum Op {
     GemmS8,
     GemmU8,
+    GemmS8SevenBit,
+    GemmS8Saturating,
     GemmS16,
     RowSumsS8,
     DequantizeS64,
@@ -41,6 +44,8 @@ impl Op {
     pub const ALL: &'static [Op] = &[
         Op::GemmS8,
         Op::GemmU8,
+        Op::GemmS8SevenBit,
+        Op::GemmS8Saturating,
         Op::GemmS16,
         Op::RowSumsS8,
         Op::DequantizeS64,
@@ -67,11 +72,13 @@ impl Op {
         Op::Activate,
     ];
 
-    /// The name of the method.
+    /// The name of the family.
     pub const fn id(self) -> &'static str {
         match self {
             Op::GemmS8 => "gemm_s8",
             Op::GemmU8 => "gemm_u8",
+            Op::GemmS8SevenBit => "gemm_s8_7bit",
+            Op::GemmS8Saturating => "gemm_s8_saturating",
             Op::GemmS16 => "gemm_s16",
             Op::RowSumsS8 => "row_sums_s8",
             Op::DequantizeS64 => "dequantize_s64",
@@ -151,7 +158,7 @@ const fn entry(
         isa,
         tile,
         bit_exact: !matches!(op, Op::GemmFloat | Op::MatmulF32 | Op::ConvFloat),
-        may_saturate: false,
+        may_saturate: matches!(op, Op::GemmS8Saturating),
         summary,
         source,
     }
@@ -162,6 +169,8 @@ const fn entry(
 pub const ALL: &[KernelEntry] = &[
     entry("generic-s8s8s32-scalar1x16", Op::GemmS8, "s8·s8→s32", Isa::Generic, "1x16", "scalar loops over packed panels", SCALAR),
     entry("generic-u8s8s32-scalar1x16", Op::GemmU8, "u8·s8→s32", Isa::Generic, "1x16", "scalar loops over packed panels", SCALAR),
+    entry("generic-u8s7s32-scalar1x16", Op::GemmS8SevenBit, "u8·s7→s32", Isa::Generic, "1x16", "scalar loops over groups of four; weights within 64; exact", SCALAR),
+    entry("generic-u8s8s16-scalar1x16", Op::GemmS8Saturating, "u8·s8→s16→s32", Isa::Generic, "1x16", "scalar loops; sums of two products saturate at 16 bits", SCALAR),
     entry("generic-s16s8s64-scalar1x16", Op::GemmS16, "s16·s8→s64", Isa::Generic, "1x16", "scalar loops, 64-bit sums", SCALAR),
     entry("generic-s8s32-rowsum", Op::RowSumsS8, "s8→s32", Isa::Generic, "1", "scalar sum", SCALAR),
     entry("generic-s64f32-dequant", Op::DequantizeS64, "s64→f32", Isa::Generic, "1", "multiply, add, ReLU; never fused", JACOB),
@@ -178,6 +187,8 @@ pub const ALL: &[KernelEntry] = &[
     entry("generic-f32-roundbf16", Op::RoundBf16, "f32→f32", Isa::Generic, "1", "narrow and widen", HALF),
     entry("x86_64-s8s8s32-madd6x16", Op::GemmS8, "s8·s8→s32", Isa::Avx2, "6x16", "widen to i16, vpmaddwd; exact", INTEL),
     entry("x86_64-u8s8s32-madd6x16", Op::GemmU8, "u8·s8→s32", Isa::Avx2, "6x16", "widen to i16, vpmaddwd (not the saturating vpmaddubsw); exact", INTEL),
+    entry("x86_64-u8s7s32-maddubs4x16", Op::GemmS8SevenBit, "u8·s7→s32", Isa::Avx2, "4x16", "vpmaddubsw on weights within 64, two of them added in 16 bits where the weights allow it; exact", INTEL),
+    entry("x86_64-u8s8s16-maddubs4x16", Op::GemmS8Saturating, "u8·s8→s16→s32", Isa::Avx2, "4x16", "vpmaddubsw, whose sums of two products saturate: what other runtimes do without VNNI", "ONNX Runtime MLAS, OpenVINO oneDNN"),
     entry("x86_64-s16s8s64-madd6x16", Op::GemmS16, "s16·s8→s64", Isa::Avx2, "6x16", "vpmaddwd into i32 for 255 k-pairs, then added to i64; exact", INTEL),
     entry("x86_64-s8s8s32-vnni6x16", Op::GemmS8, "s8·s8→s32", Isa::AvxVnni, "6x16", "vpdpbusd in 256 bits, activations moved up by 128; exact", INTEL),
     entry("x86_64-u8s8s32-vnni6x16", Op::GemmU8, "u8·s8→s32", Isa::AvxVnni, "6x16", "vpdpbusd in 256 bits; exact", INTEL),

@@ -259,7 +259,12 @@ fn a_short_slice_is_named() {
 
 #[test]
 fn every_family_is_tested() {
-    let tests = concat!(include_str!("conformance.rs"), include_str!("half.rs"), include_str!("products.rs"));
+    let tests = concat!(
+        include_str!("conformance.rs"),
+        include_str!("half.rs"),
+        include_str!("bytes.rs"),
+        include_str!("products.rs")
+    );
     for op in Op::ALL {
         let named = [format!("Op::{op:?})"), format!("Op::{op:?},")];
         assert!(named.iter().any(|n| tests.contains(n)), "no test asks for {op}");

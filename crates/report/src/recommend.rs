@@ -134,10 +134,15 @@ pub(crate) fn recommend_for(view: &ModelView<'_>, names: &CellNames, max_drop: f
     chosen(view, names, Choice::KeepFp32, reference, sentence)
 }
 
-/// Finished cells within the allowed drop; a hair of tolerance, so that a drop of exactly the limit is not lost to
+/// What kernels are called whose sums saturate: measured to be compared with, never recommended, because what they give for
+/// other inputs is not known.
+const SATURATING: &str = "-saturating";
+
+/// Finished cells within the allowed drop, of kernels that are exact; a hair of tolerance, so that a drop of exactly the limit is not lost to
 /// rounding.
 pub(crate) fn qualifying<'a>(view: &ModelView<'a>, max_drop: f64) -> Vec<&'a Row> {
-    view.candidates().filter(|row| view.drop(row).is_some_and(|d| d <= max_drop + 1e-9)).collect()
+    let within = |row: &&Row| view.drop(row).is_some_and(|d| d <= max_drop + 1e-9);
+    view.candidates().filter(|row| !row.isa.ends_with(SATURATING)).filter(within).collect()
 }
 
 /// How far apart the latency ratios of cells are that run the same code, as a factor of at least 1: the 90th

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use calibench_kernels::Isa;
+use calibench_kernels::KernelSet;
 use calibench_quant::{Dtype, Granularity, Symmetry, Timing};
 use calibench_store::RunFolder;
 use clap::Args;
@@ -31,8 +31,8 @@ pub struct Choice {
     /// Zero points of activations
     #[arg(long, value_name = "NAME", default_value = "affine", value_parser = names(Symmetry::ALL.iter().map(|s| s.id())))]
     pub symmetry: String,
-    /// Instruction set; `best` is the best of this machine
-    #[arg(long, value_name = "NAME", default_value = "best", value_parser = names(["best"].into_iter().chain(Isa::ALL.iter().map(|i| i.id()))))]
+    /// Kernels, as for `sweep`; `best` is the best of this machine
+    #[arg(long, value_name = "NAME", default_value = "best", value_parser = names(["best"].into_iter().chain(KernelSet::ALL.iter().map(|set| set.id()))))]
     pub kernel: String,
     /// Worker threads
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -104,7 +104,7 @@ pub fn run(options: &Sensitivity) -> Result<u8> {
     let bench = Bench::new(cell, &plan, &folder)?;
     let (subject, ready) = bench.into_parts();
     let samples = spread(&subject.test, options.samples);
-    let kernels = Kernels::new(cell.kernel.parse()?)?;
+    let kernels = Kernels::of(cell.kernel.parse()?)?;
     let sites = match Half::of(format) {
         Some(half) => half_sites(&ready.graph, half, &samples)?,
         None => {

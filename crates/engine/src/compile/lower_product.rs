@@ -230,10 +230,12 @@ impl Lowering<'_> {
         let per_group = scale.len() / groups;
         let codes = self.weight_codes(node, &scale)?;
         let pack = |group: &[i8]| match self.codes {
-            Codes::I16 => self.kernels.pack_s8_for_s16(group, per_group, k),
-            _ => self.kernels.pack_s8(group, per_group, k),
+            Codes::I16 => Ok(self.kernels.pack_s8_for_s16(group, per_group, k)),
+            _ => self.kernels.pack_weights_s8(group, per_group, k),
         };
-        Ok(Weights::Int { packed: codes.chunks_exact(per_group * k).map(pack).collect(), scale, bias })
+        let packed = codes.chunks_exact(per_group * k).map(pack).collect::<Result<_, _>>();
+        let packed = packed.map_err(|e| self.unsupported(node, e.to_string()))?;
+        Ok(Weights::Int { packed, scale, bias })
     }
 
     /// Whether activations have parameters before the plan runs.

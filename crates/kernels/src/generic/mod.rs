@@ -3,6 +3,7 @@
 //! Written to be read against the formulas; the only concession to speed is loops that a compiler
 //! can vectorise without changing a result.
 
+pub(crate) mod bytes;
 pub(crate) mod dequantize;
 pub(crate) mod float;
 pub(crate) mod gemm;

@@ -4,10 +4,16 @@ use std::cell::RefCell;
 
 use super::{check_finish, check_matrix, check_windows};
 #[cfg(target_arch = "x86_64")]
-use crate::x86_64;
+use crate::x86_64::{
+    gemm,
+    maddubs::{Saturating, SevenBit},
+    quads::{accumulate_quads, accumulate_quads_of_pieces},
+    vnni::{Vnni256, Vnni512},
+};
 use crate::{
-    Finish, Isa, Kernels, Output, PackedS8, Windows,
+    Finish, Isa, KernelError, Kernels, Output, PackedS8, Products, Windows,
     blocks::{Block, Pieces},
+    byte::Byte,
     generic,
     isa::Proof,
     lanes::{self, finish::FinishBlock},
@@ -28,6 +34,32 @@ impl Kernels {
     /// When `b` is shorter than `n · k`, or `k` is above [`MAX_K_S8`](crate::MAX_K_S8).
     pub fn pack_s8(&self, b: &[i8], n: usize, k: usize) -> PackedS8 {
         PackedS8::pack(b, n, k, k, 1, self.group())
+    }
+
+    /// Packs int8 weights for the products with 8-bit activations that this set is for.
+    ///
+    /// As [`pack_s8`](Self::pack_s8), whose products are always exact, but for sets of another kind.
+    ///
+    /// # Errors
+    /// [`KernelError::WideWeight`] for 7-bit products where a weight has more bits.
+    ///
+    /// # Panics
+    /// As [`pack_s8`](Self::pack_s8).
+    pub fn pack_weights_s8(&self, b: &[i8], n: usize, k: usize) -> Result<PackedS8, KernelError> {
+        match self.set().products {
+            Products::Exact => Ok(self.pack_s8(b, n, k)),
+            products => PackedS8::pack_bytes(products, b, n, k),
+        }
+    }
+
+    /// How many of the 16-bit sums of `A · Bᵀ` saturate, weights packed for [`Products::Saturating`]; a sum is of two
+    /// products, and there are `m · n · k / 2`. Scalar: this is for counting, not for running.
+    ///
+    /// # Panics
+    /// As [`gemm_s8`](Self::gemm_s8); where `b` is packed for exact products.
+    pub fn saturations_s8(&self, m: usize, a: &[i8], lda: usize, b: &PackedS8) -> u64 {
+        check_matrix("saturations_s8", "a", a.len(), m, b.k(), lda);
+        generic::bytes::saturations((m, a, lda), b)
     }
 
     /// Packs int8 weights for products with 16-bit activations.
@@ -87,7 +119,7 @@ impl Kernels {
     /// When a slice is too short, or `b` was packed by the kernels of another instruction set.
     pub fn gemm_s8(&self, m: usize, a: &[i8], lda: usize, b: &PackedS8, c: &mut [i32], ldc: usize) {
         if prepare("gemm_s8", m, a.len(), lda, b, c, ldc) {
-            self.accumulate_s8(m, a, lda, b, |block| copy(&block, c, ldc));
+            self.accumulate_bytes((m, a, lda), b, |block| copy(&block, c, ldc));
         }
     }
 
@@ -99,21 +131,7 @@ impl Kernels {
         if !prepare("gemm_u8", m, a.len(), lda, b, c, ldc) {
             return;
         }
-        match self.proof {
-            Proof::Generic => generic::gemm::accumulate((m, a, lda), b, |block| copy(&block, c, ldc)),
-            #[cfg(target_arch = "x86_64")]
-            Proof::Avx2(token) => {
-                x86_64::gemm::accumulate_pairs(token, (m, a, lda), b, |block| copy(&block, c, ldc));
-            }
-            #[cfg(target_arch = "x86_64")]
-            Proof::AvxVnni(token) => {
-                x86_64::vnni::accumulate_256(token, (m, a, lda), b, |block| copy(&block, c, ldc));
-            }
-            #[cfg(target_arch = "x86_64")]
-            Proof::Avx512Vnni(token) => {
-                x86_64::vnni::accumulate_512(token, (m, a, lda), b, |block| copy(&block, c, ldc));
-            }
-        }
+        self.accumulate_bytes((m, a, lda), b, |block| copy(&block, c, ldc));
     }
 
     /// [`gemm_s8`](Self::gemm_s8), then `finish`, block by block while the sums are in cache.
@@ -135,7 +153,7 @@ impl Kernels {
         const OP: &str = "gemm_s8_finish";
         check_matrix(OP, "a", a.len(), m, b.k(), lda);
         check_finish(OP, m, b.n(), finish, &output, ldo);
-        self.accumulate_s8(m, a, lda, b, |block| {
+        self.accumulate_bytes((m, a, lda), b, |block| {
             let output = &mut output;
             lanes::run(self.proof, FinishBlock { block, finish, output, ld: ldo });
         });
@@ -172,39 +190,59 @@ impl Kernels {
         let pieces = Pieces { count, len: len / group, stride: stride / group };
         let a = (image, &memory[..], pieces);
         match self.proof {
+            Proof::Generic if b.products() != Products::Exact => {
+                generic::bytes::accumulate_pieces(a, b, sink)
+            }
             Proof::Generic => generic::gemm::accumulate_pieces(a, b, sink),
             #[cfg(target_arch = "x86_64")]
-            Proof::Avx2(token) => x86_64::gemm::accumulate_pairs_of_pieces(token, a, b, sink),
+            Proof::Avx2(token) if b.products() == Products::Exact => {
+                gemm::accumulate_pairs_of_pieces(token, a, b, sink)
+            }
             #[cfg(target_arch = "x86_64")]
-            Proof::AvxVnni(token) => x86_64::vnni::accumulate_pieces_256(token, a, b, sink),
+            Proof::Avx2(token) if b.products() == Products::Saturating => {
+                accumulate_quads_of_pieces(Saturating(token), a, b, sink);
+            }
             #[cfg(target_arch = "x86_64")]
-            Proof::Avx512Vnni(token) => x86_64::vnni::accumulate_pieces_512(token, a, b, sink),
+            Proof::Avx2(token) => accumulate_quads_of_pieces(SevenBit(token), a, b, sink),
+            #[cfg(target_arch = "x86_64")]
+            Proof::AvxVnni(token) => accumulate_quads_of_pieces(Vnni256(token), a, b, sink),
+            #[cfg(target_arch = "x86_64")]
+            Proof::Avx512Vnni(token) => accumulate_quads_of_pieces(Vnni512(token), a, b, sink),
         }
         STARTS.set(memory);
     }
 
-    /// How many successive k the kernels for 8-bit activations add up at once.
+    /// How many successive k the kernels for 8-bit activations add up at once, of weights from
+    /// [`pack_weights_s8`](Self::pack_weights_s8).
     pub fn s8_group(&self) -> usize {
-        self.group() as usize
+        let group = if self.set().products == Products::Exact { self.group() } else { Group::Quads };
+        group as usize
     }
 
     /// `A · Bᵀ`, block by block; sizes are checked by the caller, and none is 0.
-    pub(crate) fn accumulate_s8(
+    fn accumulate_bytes<T: Byte + Into<i16>>(
         &self,
-        m: usize,
-        a: &[i8],
-        lda: usize,
+        a: (usize, &[T], usize),
         b: &PackedS8,
         sink: impl FnMut(Block<'_, i32>),
     ) {
         match self.proof {
-            Proof::Generic => generic::gemm::accumulate((m, a, lda), b, sink),
+            Proof::Generic if b.products() != Products::Exact => generic::bytes::accumulate(a, b, sink),
+            Proof::Generic => generic::gemm::accumulate(a, b, sink),
             #[cfg(target_arch = "x86_64")]
-            Proof::Avx2(token) => x86_64::gemm::accumulate_pairs(token, (m, a, lda), b, sink),
+            Proof::Avx2(token) if b.products() == Products::Exact => {
+                gemm::accumulate_pairs(token, a, b, sink)
+            }
             #[cfg(target_arch = "x86_64")]
-            Proof::AvxVnni(token) => x86_64::vnni::accumulate_256(token, (m, a, lda), b, sink),
+            Proof::Avx2(token) if b.products() == Products::Saturating => {
+                accumulate_quads(Saturating(token), a, b, sink);
+            }
             #[cfg(target_arch = "x86_64")]
-            Proof::Avx512Vnni(token) => x86_64::vnni::accumulate_512(token, (m, a, lda), b, sink),
+            Proof::Avx2(token) => accumulate_quads(SevenBit(token), a, b, sink),
+            #[cfg(target_arch = "x86_64")]
+            Proof::AvxVnni(token) => accumulate_quads(Vnni256(token), a, b, sink),
+            #[cfg(target_arch = "x86_64")]
+            Proof::Avx512Vnni(token) => accumulate_quads(Vnni512(token), a, b, sink),
         }
     }
 

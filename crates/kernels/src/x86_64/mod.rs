@@ -10,7 +10,9 @@ pub(crate) mod dequantize;
 pub(crate) mod float;
 pub(crate) mod gemm;
 pub(crate) mod half;
+pub(crate) mod maddubs;
 pub(crate) mod min_max;
+pub(crate) mod quads;
 pub(crate) mod quantize;
 pub(crate) mod vnni;
 

@@ -1,99 +1,25 @@
 //! Integer GEMM on `vpdpbusd`: four u8 × s8 products added to an i32 in one instruction, exact for every input.
 //!
-//! Activations are the unsigned operand. Signed ones are moved up by 128 while they are copied into cells of four, and
-//! the tile begins at −128 · Σ weights, which makes up for it exactly. Panels are 16 columns: one register of 512 bits
-//! or two of 256.
+//! Activations are the unsigned operand, in cells of four. Panels are 16 columns: one register of 512 bits or two of 256.
 
-use std::{arch::x86_64::*, cell::RefCell, ops::Range};
+use std::{arch::x86_64::*, ops::Range};
 
 use crate::{
     Avx512Vnni, AvxVnni,
-    blocks::{Block, IntTile, Memory, Pieces, Rows, accumulate, accumulate_pieces},
+    blocks::{IntTile, Rows},
     pack::{Group, PANEL, PackedS8},
 };
 
 /// Bytes of one group of one panel.
 const QUAD_BYTES: usize = 4 * PANEL;
 
-thread_local! {
-    static MEMORY: RefCell<Memory<[u8; 4]>> = const { RefCell::new(Memory::new()) };
-}
-
-/// An activation type that can be made unsigned.
-pub(crate) trait Byte: Copy {
-    /// What is added to make it unsigned.
-    const OFFSET: i32;
-    fn unsigned(self) -> u8;
-}
-
-impl Byte for u8 {
-    const OFFSET: i32 = 0;
-    fn unsigned(self) -> u8 {
-        self
-    }
-}
-
-impl Byte for i8 {
-    const OFFSET: i32 = 128;
-    fn unsigned(self) -> u8 {
-        self as u8 ^ 0x80
-    }
-}
-
-/// `A · Bᵀ` on 256-bit registers, block by block.
-pub(crate) fn accumulate_256<T: Byte>(
-    token: AvxVnni,
-    a: (usize, &[T], usize),
-    b: &PackedS8,
-    sink: impl FnMut(Block<'_, i32>),
-) {
-    MEMORY.with(|memory| accumulate(Vnni256(token), memory, a, b, (T::OFFSET, quads_of), sink));
-}
-
-/// `A · Bᵀ` on 512-bit registers, block by block.
-pub(crate) fn accumulate_512<T: Byte>(
-    token: Avx512Vnni,
-    a: (usize, &[T], usize),
-    b: &PackedS8,
-    sink: impl FnMut(Block<'_, i32>),
-) {
-    MEMORY.with(|memory| accumulate(Vnni512(token), memory, a, b, (T::OFFSET, quads_of), sink));
-}
-
-/// The same for rows in pieces of an image.
-pub(crate) fn accumulate_pieces_256<T: Byte>(
-    token: AvxVnni,
-    a: (&[T], &[usize], Pieces),
-    b: &PackedS8,
-    sink: impl FnMut(Block<'_, i32>),
-) {
-    MEMORY.with(|memory| accumulate_pieces(Vnni256(token), memory, a, b, (T::OFFSET, quads_of), sink));
-}
-
-/// The same for rows in pieces of an image.
-pub(crate) fn accumulate_pieces_512<T: Byte>(
-    token: Avx512Vnni,
-    a: (&[T], &[usize], Pieces),
-    b: &PackedS8,
-    sink: impl FnMut(Block<'_, i32>),
-) {
-    MEMORY.with(|memory| accumulate_pieces(Vnni512(token), memory, a, b, (T::OFFSET, quads_of), sink));
-}
-
-/// A row of A in cells of four; what fills the last one up meets weights that are 0.
-fn quads_of<T: Byte>(row: &[T], cells: &mut [[u8; 4]]) {
-    for (slot, v) in cells.as_flattened_mut().iter_mut().zip(row) {
-        *slot = v.unsigned();
-    }
-}
-
 /// The 6×16 tile: 12 accumulators, 2 vectors of B, 1 cell of A in 16 registers.
 #[derive(Clone, Copy)]
-struct Vnni256(AvxVnni);
+pub(crate) struct Vnni256(pub AvxVnni);
 
 /// The 12×32 tile: 24 accumulators, 2 vectors of B, 1 cell of A in 32 registers.
 #[derive(Clone, Copy)]
-struct Vnni512(Avx512Vnni);
+pub(crate) struct Vnni512(pub Avx512Vnni);
 
 /// The same expression for each height as a constant.
 macro_rules! by_height {

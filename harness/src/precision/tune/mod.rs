@@ -156,7 +156,7 @@ fn search_all(
     let screened = spread(&searched, options.screen);
     let metric: &'static MetricSpec =
         spec::find(&subject.metric).with_context(|| format!("the metric {} is not known", subject.metric))?;
-    let kernels = Kernels::new(candidates[0].cell.kernel.parse()?)?;
+    let kernels = Kernels::of(candidates[0].cell.kernel.parse()?)?;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let trials = |spec: &QuantSpec, samples: &Samples| {
         let samples = (samples.clone(), subject.metric.as_str(), evaluation_batch);
@@ -175,7 +175,7 @@ fn search_all(
             choice.calibrator,
             choice.granularity,
             choice.symmetry,
-            kernels.isa(),
+            kernels.set(),
             choice.timing,
             choice.calibration_samples
         ),
