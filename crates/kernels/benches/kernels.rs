@@ -1,21 +1,24 @@
 //! Kernel throughput. Ids are `op/dtype/shape/isa`; an element is one multiply-accumulate for
 //! products and one value for the rest.
 
+mod common;
+
 use std::{hint::black_box, time::Duration};
 
 use calibench_kernels::{Activation, Finish, Isa, Kernels, Output, PackedFloat, Quantizer};
+use common::{SHAPES, bytes, codes, floats, limits::available};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-/// (m, n, k): a transformer projection, an im2col convolution, a single token.
-const SHAPES: [(usize, usize, usize); 4] = [(128, 768, 768), (512, 1536, 384), (784, 64, 576), (1, 768, 768)];
 const VALUES: usize = 64 * 1024;
 
-fn bytes(len: usize) -> Vec<u8> {
-    (0..len).map(|i| ((i * 2_654_435_761) >> 13) as u8).collect()
-}
-
-fn floats(len: usize) -> Vec<f32> {
-    bytes(len).iter().map(|&b| f32::from(b) / 64.0 - 2.0).collect()
+/// What a core can do at most.
+fn limits(c: &mut Criterion) {
+    let mut group = c.benchmark_group("limit");
+    for limit in available() {
+        group.throughput(Throughput::Elements(limit.macs as u64));
+        group.bench_function(limit.name, |b| b.iter(|| limit.run()));
+    }
+    group.finish();
 }
 
 fn products(c: &mut Criterion) {
@@ -23,7 +26,6 @@ fn products(c: &mut Criterion) {
         let raw = bytes(m * k);
         let a8: Vec<i8> = raw.iter().map(|&v| v as i8).collect();
         let a16: Vec<i16> = raw.iter().map(|&v| i16::from(v) * 129).collect();
-        let w: Vec<i8> = bytes(n * k).iter().map(|&v| v as i8).collect();
         let (af, wf) = (floats(m * k), floats(n * k));
         let (mut c8, mut c32, mut c64, mut cf) =
             (vec![0; m * n], vec![0; m * n], vec![0; m * n], vec![0.0; m * n]);
@@ -31,6 +33,7 @@ fn products(c: &mut Criterion) {
         let shape = format!("{m}x{n}x{k}");
         for isa in Isa::available() {
             let kernels = Kernels::new(isa).expect("listed as available");
+            let w = codes(n, k, 8);
             let (packed, for_s16) = (kernels.pack_s8(&w, n, k), kernels.pack_s8_for_s16(&w, n, k));
             let mut run = |op: &str, dtype: &str, f: &mut dyn FnMut()| {
                 let mut group = c.benchmark_group(format!("{op}/{dtype}"));
@@ -135,6 +138,6 @@ criterion_group! {
         .measurement_time(Duration::from_millis(600))
         .sample_size(20)
         .without_plots();
-    targets = products, peers, values
+    targets = limits, products, peers, values
 }
 criterion_main!(benches);
