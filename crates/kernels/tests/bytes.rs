@@ -1,5 +1,7 @@
 //! Kernels that multiply bytes: exact where weights have 7 bits, saturating pair by pair otherwise.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail by panic")]
+
 mod common;
 
 use calibench_kernels::{Finish, Isa, KernelSet, Kernels, Op, Output, PackedS8, Products, Windows};
