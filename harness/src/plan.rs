@@ -202,6 +202,9 @@ fn kernel(name: &str) -> Result<String> {
 /// Why a cell would do nothing that the exact kernels of its instruction set do not.
 fn same_as_exact(cell: &Cell) -> Option<&'static str> {
     let products = cell.kernel.parse::<KernelSet>().map_or(Products::Exact, |set| set.products);
+    if products != Products::Exact && cell.backend.is_some() {
+        return Some("another runtime multiplies with kernels of its own");
+    }
     match (products, cell.dtype, cell.timing) {
         (Products::Exact, ..) => None,
         (Products::SevenBit, Dtype::Int8, Timing::Qat) => {
@@ -281,6 +284,8 @@ fn only(cell: Cell, calibrator: &str, reason: &str) -> Result<Cell, (String, Str
 
 #[cfg(test)]
 mod tests {
+    use calibench_kernels::Isa;
+
     use super::*;
 
     fn strings(values: &[&str]) -> Option<Vec<String>> {
@@ -331,6 +336,26 @@ mod tests {
         for cell in &plan.cells {
             assert_eq!(cell.dtype.is_integer(), cell.timing != Timing::None);
         }
+    }
+
+    #[test]
+    fn other_runtimes_have_no_part_in_ways_to_multiply_bytes() {
+        if Kernels::of(KernelSet { isa: Isa::Avx2, products: Products::SevenBit }).is_err() {
+            println!("skipped: this machine lacks AVX2");
+            return;
+        }
+        let axes = Axes {
+            model: strings(&["digits-cnn"]),
+            dtype: strings(&["int8"]),
+            timing: strings(&["static"]),
+            calibrator: strings(&["minmax"]),
+            kernel: strings(&["avx2-7bit"]),
+            backend: strings(&["native", "onnxruntime"]),
+            ..Axes::default()
+        };
+        let plan = with(axes).unwrap();
+        assert_eq!(plan.cells.len(), 1);
+        assert!(plan.excluded.iter().any(|e| e.reason.contains("kernels of its own")), "{:?}", plan.excluded);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The precision lab: which operations of a model suffer from a reduced precision, why, and which to keep in fp32.
 //!
 //! `sensitivity` looks: statistics of every site, and the effect of each on the output, alone and left out. `tune` chooses: the
-//! configuration that costs least within a budget of accuracy. Both are made of [`trials::Trials`]: executions of our plan
+//! configuration that costs least within a budget of accuracy. Both are made of trials: executions of our plan
 //! with a set of nodes kept in fp32.
 
 mod constants;
