@@ -37,6 +37,9 @@ pub struct FloatFormat {
     pub overflow: Overflow,
 }
 
+/// The power of two below the largest numbers of formats with the exponent of fp32.
+const TWO_TO_127: f64 = (1_u128 << 127) as f64;
+
 const fn format(
     id: &'static str,
     [bits, exponent_bits]: [u32; 2],
@@ -52,9 +55,11 @@ impl FloatFormat {
     pub const FP32: Self = format("fp32", [32, 8], [23, -126], f32::MAX as f64, Overflow::Infinity);
     /// NVIDIA's 19-bit format of matrix units, held in 32 bits: the range of fp32, the significand of fp16. Rounded to
     /// nearest here; some hardware cuts off.
-    pub const TF32: Self = format("tf32", [32, 8], [10, -126], 3.401_162_134_214_653e38, Overflow::Infinity);
+    pub const TF32: Self =
+        format("tf32", [32, 8], [10, -126], (2.0 - 1.0 / 1024.0) * TWO_TO_127, Overflow::Infinity);
     /// bfloat16: the upper half of fp32.
-    pub const BF16: Self = format("bf16", [16, 8], [7, -126], 3.389_531_389_251_535_5e38, Overflow::Infinity);
+    pub const BF16: Self =
+        format("bf16", [16, 8], [7, -126], (2.0 - 1.0 / 128.0) * TWO_TO_127, Overflow::Infinity);
     /// IEEE 754 binary16.
     pub const FP16: Self = format("fp16", [16, 5], [10, -14], 65504.0, Overflow::Infinity);
     /// OCP 8-bit E4M3: no infinities.
