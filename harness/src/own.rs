@@ -12,7 +12,7 @@ use crate::cli::names;
 use crate::sources::{Sources, is_file};
 
 /// Options for models and data of the user's own.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Your own model and data")]
 pub struct Own {
     /// Test data: npz, npy, safetensors, Parquet, CSV, IDX, a folder of images per class, or a .toml about them

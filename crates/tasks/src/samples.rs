@@ -153,6 +153,25 @@ impl Samples {
         self.inputs.iter().map(|input| input.batch(range.clone())).collect()
     }
 
+    /// Samples that belong together: two where targets are of pairs.
+    #[must_use]
+    pub fn unit(&self) -> usize {
+        if matches!(self.targets, Targets::Pairs(_)) { 2 } else { 1 }
+    }
+
+    /// How many whole units there are.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        self.len() / self.unit()
+    }
+
+    /// The samples of these units, in this order.
+    #[must_use]
+    pub fn select_units(&self, units: &[usize]) -> Self {
+        let unit = self.unit();
+        self.select(&units.iter().flat_map(|u| u * unit..(u + 1) * unit).collect::<Vec<_>>())
+    }
+
     /// The samples with these indices, in their order; indices may repeat. Where the targets are pairs, both of a pair
     /// must follow one another; a score goes with the first.
     ///

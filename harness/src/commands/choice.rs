@@ -17,7 +17,7 @@ use crate::sources::Sources;
 use crate::sweep;
 
 /// How a model is quantized and run.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Args)]
 pub struct Choice {
     /// When activation ranges are found [default: static for integers, none otherwise]
     #[arg(long, value_name = "NAME", value_parser = names(Timing::ALL.iter().map(|t| t.id())))]

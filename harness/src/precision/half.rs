@@ -1,6 +1,6 @@
 //! The two half-precision formats.
 
-use calibench_quant::Dtype;
+use calibench_quant::{Dtype, FloatFormat};
 
 /// A format of 16 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,42 +21,23 @@ impl Half {
         }
     }
 
-    pub(super) fn id(self) -> &'static str {
+    /// Its numbers.
+    pub(super) fn format(self) -> &'static FloatFormat {
         match self {
-            Self::Fp16 => "fp16",
-            Self::Bf16 => "bf16",
+            Self::Fp16 => &FloatFormat::FP16,
+            Self::Bf16 => &FloatFormat::BF16,
         }
     }
 
-    /// Nearest value of the format, ties to even, back in fp32.
+    pub(super) fn id(self) -> &'static str {
+        self.format().id
+    }
+
+    /// Nearest value of the format, ties to even, back in fp32: as [`FloatFormat::round`], by the hardware where it can.
     pub(super) fn round(self, x: f32) -> f32 {
         match self {
             Self::Fp16 => ::half::f16::from_f32(x).to_f32(),
             Self::Bf16 => ::half::bf16::from_f32(x).to_f32(),
-        }
-    }
-
-    /// The largest finite value.
-    pub(super) fn largest(self) -> f32 {
-        match self {
-            Self::Fp16 => ::half::f16::MAX.to_f32(),
-            Self::Bf16 => ::half::bf16::MAX.to_f32(),
-        }
-    }
-
-    /// The smallest value with all bits of the significand.
-    pub(super) fn smallest_normal(self) -> f32 {
-        match self {
-            Self::Fp16 => ::half::f16::MIN_POSITIVE.to_f32(),
-            Self::Bf16 => ::half::bf16::MIN_POSITIVE.to_f32(),
-        }
-    }
-
-    /// The smallest value above 0; half of it and less become 0.
-    pub(super) fn smallest_subnormal(self) -> f32 {
-        match self {
-            Self::Fp16 => ::half::f16::from_bits(1).to_f32(),
-            Self::Bf16 => ::half::bf16::from_bits(1).to_f32(),
         }
     }
 

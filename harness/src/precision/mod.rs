@@ -16,5 +16,8 @@ mod statistics;
 mod trials;
 mod tune;
 
+/// Names of the formats that the lab converts to.
+const FORMATS: [&str; 4] = ["fp16", "bf16", "int8", "int16"];
+
 pub use sensitivity::{Sensitivity, run as sensitivity};
 pub use tune::{Tune, run as tune};

@@ -20,7 +20,7 @@ pub(super) fn of_half(site: &Site, half: Half) -> String {
             "values up to {} are above {}'s largest, {}: {} of {} become infinite",
             short(s.max_abs),
             half.id(),
-            short(half.largest()),
+            short(half.format().largest as f32),
             s.overflow,
             s.values
         );
@@ -57,7 +57,7 @@ fn normalisation(site: &Site, half: Half) -> Option<String> {
              infinite",
             short(max_deviation),
             half.id(),
-            short(half.largest())
+            short(half.format().largest as f32)
         ));
     }
     if let Some(loss) = epsilon {
@@ -66,7 +66,7 @@ fn normalisation(site: &Site, half: Half) -> Option<String> {
             short(loss.example),
             site.name,
             half.id(),
-            short(half.smallest_subnormal())
+            short(half.format().smallest_subnormal() as f32)
         );
         return Some(match no_variance {
             0 => format!("{zero}; harmless in these samples, where every row has some variance"),

@@ -9,7 +9,7 @@ use calibench_kernels::Kernels;
 use calibench_quant::Dtype;
 use calibench_report::{PrecisionPlot, PrecisionSite, precision_plots};
 use calibench_store::write_atomic;
-use calibench_tasks::{Samples, Targets};
+use calibench_tasks::Samples;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -18,16 +18,14 @@ use super::half::Half;
 use super::keep::{Proposal, propose};
 use super::site::Site;
 use super::trials::{Effect, Trials};
-use super::{constants, effects, print, site, statistics};
+use super::{FORMATS, constants, effects, print, site, statistics};
 use crate::cell::Bench;
 use crate::cli::{Format, names};
 use crate::commands::choice::Choice;
 use crate::own::ModelName;
+use crate::sources::spaced;
 use crate::subject::FIDELITY;
 use crate::{EXIT_INTERRUPTED, EXIT_OK, console, interrupt, sites};
-
-/// Names of the formats that the lab converts to.
-const FORMATS: [&str; 4] = ["fp16", "bf16", "int8", "int16"];
 
 /// Options of `sensitivity`.
 #[derive(Debug, Args)]
@@ -116,9 +114,9 @@ pub fn run(options: &Sensitivity) -> Result<u8> {
     if sites.is_empty() {
         bail!("{} has no operation that {} would change", cell.model, options.dtype);
     }
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let evaluated = (samples, subject.metric.as_str(), plan.measure.evaluation_batch);
-    let mut trials = Trials::new(ready.graph, ready.spec, evaluated, (kernels, threads))?;
+    let mut trials = Trials::new(ready.graph, evaluated, kernels)?;
+    trials.convert_to(ready.spec);
     let target_db = options.target_sqnr.unwrap_or(match format {
         Dtype::Fp16Storage | Dtype::Fp16Compute => 40.0,
         Dtype::Bf16Storage | Dtype::Bf16Compute => 25.0,
@@ -147,10 +145,8 @@ fn computed(name: &str) -> Result<Dtype> {
 
 /// Some of the samples, spread over all of them; pairs stay together.
 pub(super) fn spread(test: &Samples, asked: usize) -> Samples {
-    let unit = if matches!(test.targets, Targets::Pairs(_)) { 2 } else { 1 };
-    let (all, wanted) = (test.len() / unit, asked.div_ceil(unit).min(test.len() / unit));
-    let units = (0..wanted).map(|i| i * all / wanted);
-    test.select(&units.flat_map(|u| u * unit..(u + 1) * unit).collect::<Vec<_>>())
+    let wanted = asked.div_ceil(test.unit()).min(test.units());
+    test.select_units(&spaced(wanted, test.units()))
 }
 
 fn half_sites(graph: &Graph, half: Half, samples: &Samples) -> Result<Vec<Site>> {
@@ -239,7 +235,8 @@ fn plotted(findings: &Findings) -> PrecisionPlot {
         magnitudes: site.statistics.as_ref().map(|s| (f64::from(s.min_abs), f64::from(s.max_abs))),
     };
     let limits = Half::of(findings.format)
-        .map(|half| [half.smallest_subnormal(), half.smallest_normal(), half.largest()].map(f64::from));
+        .map(|half| half.format())
+        .map(|format| [format.smallest_subnormal(), format.smallest_normal(), format.largest]);
     PrecisionPlot {
         model: findings.model.clone(),
         format: findings.dtype.clone(),

@@ -135,7 +135,7 @@ impl Statistics {
     fn add(&mut self, graph: &Graph, node: &Node, half: Half, exact: &Values, rounded: &Values) {
         let (Some(output), Some(run)) = (exact.get(&node.output), rounded.get(&node.output)) else { return };
         self.values += output.data.len() as u64;
-        let smallest_normal = half.smallest_normal();
+        let smallest_normal = half.format().smallest_normal() as f32;
         for (&x, &r) in output.data.iter().zip(&run.data) {
             let (magnitude, own) = (x.abs(), half.round(x));
             if !x.is_finite() {

@@ -61,10 +61,11 @@ impl Trials {
     /// When it does not run, or its outputs are not finite.
     pub(super) fn new(
         graph: Graph,
-        spec: QuantSpec,
         (samples, metric, batch): (Samples, &str, usize),
-        (kernels, threads): (Kernels, usize),
+        kernels: Kernels,
     ) -> Result<Self> {
+        // Outputs do not depend on how many there are.
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let width = calibench_graph::per_sample(&graph.value(graph.output).shape);
         let options = CompileOptions { kernels, threads, max_batch: batch.min(samples.len()).max(1) };
         let always = graph.float.clone();
@@ -90,8 +91,12 @@ impl Trials {
         if metric == FIDELITY {
             trials.samples.targets = Targets::Values { width, data: trials.reference.clone() };
         }
-        trials.spec = spec;
         Ok(trials)
+    }
+
+    /// What is executed from now on.
+    pub(super) fn convert_to(&mut self, spec: QuantSpec) {
+        self.spec = spec;
     }
 
     /// Samples that are run.
@@ -104,18 +109,12 @@ impl Trials {
         &self.reference
     }
 
-    /// The graph with these nodes kept in fp32.
-    pub(super) fn graph(&mut self, keep: &BTreeSet<String>) -> &Graph {
-        self.graph.float = self.always.union(keep).cloned().collect();
-        &self.graph
-    }
-
     /// Outputs with these nodes kept in fp32.
     ///
     /// # Errors
     /// When the plan cannot be built or run.
     pub(super) fn outputs(&mut self, keep: &BTreeSet<String>) -> Result<Vec<f32>> {
-        self.graph(keep);
+        self.graph.float = self.always.union(keep).cloned().collect();
         self.evaluations += 1;
         self.execute()
     }

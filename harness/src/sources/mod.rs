@@ -165,8 +165,7 @@ impl Sources {
         }
         let Some(calibration) = calibration else {
             // Evenly spaced, because files are often sorted by class; pairs stay together.
-            let unit = if matches!(data.targets, Targets::Pairs(_)) { 2 } else { 1 };
-            let (all, wanted) = (data.len() / unit, asked.div_ceil(unit));
+            let (all, wanted) = (data.units(), asked.div_ceil(data.unit()));
             if all < 2 * wanted {
                 bail!(
                     "{} samples are too few to take {asked} of them for calibration and test on the others; \
@@ -174,12 +173,9 @@ impl Sources {
                     data.len()
                 );
             }
-            let whole = |units: Vec<usize>| -> Vec<usize> {
-                units.into_iter().flat_map(|u| u * unit..(u + 1) * unit).collect()
-            };
             let chosen = spaced(wanted, all);
-            let others = (0..all).filter(|i| chosen.binary_search(i).is_err()).collect();
-            return Ok((data.select(&whole(chosen)), data.select(&whole(others))));
+            let others: Vec<usize> = (0..all).filter(|i| chosen.binary_search(i).is_err()).collect();
+            return Ok((data.select_units(&chosen), data.select_units(&others)));
         };
         if calibration.len() < asked {
             bail!(
@@ -212,7 +208,7 @@ struct Given {
 }
 
 /// `count` of `all` indices, evenly spaced.
-fn spaced(count: usize, all: usize) -> Vec<usize> {
+pub(crate) fn spaced(count: usize, all: usize) -> Vec<usize> {
     (0..count).map(|i| i * all / count).collect()
 }
 

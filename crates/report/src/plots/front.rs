@@ -37,7 +37,7 @@ pub struct FrontPlot {
     pub max_drop: f64,
     /// Samples that the drops are of.
     pub samples: usize,
-    /// Configurations; the chosen one among them twice.
+    /// Configurations.
     pub points: Vec<FrontPoint>,
 }
 

@@ -2,9 +2,9 @@
 //! the run has no data for it.
 
 use calibench_store::Row;
-use plotters::style::RGBColor;
+use plotters::style::{Color, RGBAColor, RGBColor};
 
-use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Marker};
+use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Marker, Pixel};
 use crate::select::in_known_order;
 use crate::text;
 
@@ -67,6 +67,22 @@ pub(crate) fn row_labels(area: &Area<'_>, chart: &Chart<'_, '_>, names: &[&str])
         chart::write(area, (across.start - 10, y), &name, chart::SMALL_SIZE, chart::INK, Align::Right)?;
     }
     Ok(())
+}
+
+/// Points joined by lines of the first colour and marked in the second; a point that is missing breaks the line.
+pub(crate) fn profile(
+    area: &Area<'_>,
+    points: &[Option<Pixel>],
+    (faint, colour): (RGBAColor, RGBColor),
+    (marker, radius): (Marker, i32),
+) -> Result<(), DrawError> {
+    for run in points.split(Option::is_none) {
+        let run: Vec<Pixel> = run.iter().flatten().copied().collect();
+        if run.len() > 1 {
+            chart::line(area, run, faint.stroke_width(1))?;
+        }
+    }
+    points.iter().flatten().try_for_each(|at| chart::mark(area, *at, marker, radius, colour))
 }
 
 /// The place of a name in a fixed list; names that are not in it get the places after it, in the

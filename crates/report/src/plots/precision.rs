@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::{row_axis, row_labels};
+use super::{profile, row_axis, row_labels};
 use crate::ReportError;
 use crate::chart::{self, Align, Area, Axis, Chart, DrawError, Margins, Marker, Tips};
 use crate::text;
@@ -102,21 +102,12 @@ fn line(
     tips: &mut Tips,
 ) -> Result<(), DrawError> {
     let (colour, marker) = Marker::series(index);
-    let points: Vec<Option<(f64, chart::Pixel)>> = plot
-        .sites
-        .iter()
-        .enumerate()
-        .map(|(i, site)| (series.of)(site).map(|v| (v, chart.backend_coord(&(v, -(i as f64) - 0.5)))))
-        .collect();
-    for run in points.split(Option::is_none) {
-        let run: Vec<chart::Pixel> = run.iter().flatten().map(|(_, at)| *at).collect();
-        if run.len() > 1 {
-            chart::line(area, run, colour.mix(0.5).stroke_width(1))?;
-        }
-    }
-    for (point, site) in points.iter().zip(&plot.sites) {
-        if let Some((value, at)) = *point {
-            chart::mark(area, at, marker, 3, colour)?;
+    let values: Vec<Option<f64>> = plot.sites.iter().map(series.of).collect();
+    let at = |(i, v): (usize, &Option<f64>)| v.map(|v| chart.backend_coord(&(v, -(i as f64) - 0.5)));
+    let points: Vec<Option<chart::Pixel>> = values.iter().enumerate().map(at).collect();
+    profile(area, &points, (colour.mix(0.5), colour), (marker, 3))?;
+    for ((point, value), site) in points.iter().zip(values).zip(&plot.sites) {
+        if let (Some(at), Some(value)) = (*point, value) {
             tips.add(at, 5, format!("{}, {}: {value:.1} dB", site.name, series.name));
         }
     }
@@ -167,10 +158,7 @@ fn ranges(plot: &PrecisionPlot) -> Result<Option<String>, DrawError> {
         };
         let chart = chart::frame(area, &MARGINS, &x, &row_axis(&names))?;
         row_labels(area, &chart, &names)?;
-        let (_, (top, bottom)) = {
-            let (across, down) = chart.plotting_area().get_pixel_range();
-            (across, (down.start, down.end))
-        };
+        let (_, down) = chart.plotting_area().get_pixel_range();
         for (i, (limit, name)) in
             [(subnormal, "smallest subnormal"), (normal, "smallest normal"), (largest, "largest")]
                 .into_iter()
@@ -180,7 +168,7 @@ fn ranges(plot: &PrecisionPlot) -> Result<Option<String>, DrawError> {
                 continue;
             }
             let (x, _) = chart.backend_coord(&(limit.log10(), -0.5));
-            chart::dashed(area, (x, top), (x, bottom), chart::MUTED.stroke_width(1))?;
+            chart::dashed(area, (x, down.start), (x, down.end), chart::MUTED.stroke_width(1))?;
             let y = MARGINS.top as i32 - 10 - if i == 1 { 14 } else { 0 };
             chart::write(area, (x, y), name, chart::SMALL_SIZE, chart::MUTED, Align::Centre)?;
         }

@@ -122,16 +122,9 @@ fn lines(
         .enumerate()
         .map(|(i, v)| v.map(|v| chart.backend_coord(&(v, -(i as f64) - 0.5 - dodge))))
         .collect();
-    // A site without a value breaks the line.
-    for run in points.split(Option::is_none) {
-        let run: Vec<(i32, i32)> = run.iter().flatten().copied().collect();
-        if run.len() > 1 {
-            chart::line(area, run, colour.mix(0.6).stroke_width(1))?;
-        }
-    }
+    super::profile(area, &points, (colour.mix(0.6), colour), (marker, 4))?;
     for (i, point) in points.iter().enumerate() {
         if let (Some(at), Some(value)) = (*point, profile.sqnr_db[i]) {
-            chart::mark(area, at, marker, 4, colour)?;
             tips.add(at, 5, format!("{}, {}: {value:.1} dB", names[i], profile.method));
         }
     }

@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 use calibench_compare::{ScoreDrop, score_drop};
 use calibench_engine::QuantSpec;
 use calibench_engine::compile::{CompileOptions, Executable};
-use calibench_graph::Graph;
 use calibench_metrics::{Answer, MetricSpec};
 use calibench_quant::Dtype;
 use calibench_tasks::{Outcome, Samples};
@@ -15,6 +14,7 @@ use serde::Serialize;
 use super::super::trials::Trials;
 use super::Candidate;
 use super::options::{Objective, Tune};
+use super::savings::{bytes, keeping};
 use super::search::Point;
 use crate::backend::Runner;
 use crate::clock;
@@ -81,18 +81,16 @@ pub(super) fn decide(
     held_out: &Samples,
 ) -> Result<(Vec<Contender>, usize, Option<f64>)> {
     let mut contenders = Vec::new();
-    let mut fp32 = None;
+    let mut trials = Trials::new(
+        decider.subject.graph.clone(),
+        (held_out.clone(), &decider.subject.metric, decider.evaluation_batch),
+        decider.timed.kernels,
+    )?;
+    let outcomes = trials.outcomes(trials.reference())?;
+    let reference = (trials.score(&outcomes)?, answers(&outcomes));
+    let fp32 = reference.0;
     for candidate in candidates {
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let mut trials = Trials::new(
-            decider.subject.graph.clone(),
-            candidate.spec.clone(),
-            (held_out.clone(), &decider.subject.metric, decider.evaluation_batch),
-            (decider.timed.kernels, threads),
-        )?;
-        let outcomes = trials.outcomes(trials.reference())?;
-        let reference = (trials.score(&outcomes)?, answers(&outcomes));
-        fp32 = reference.0;
+        trials.convert_to(candidate.spec.clone());
         let of = |p: &&Point| p.dtype == candidate.dtype.id() && p.is_within(decider.options.max_drop);
         let mut shortlist: Vec<&Point> = points.iter().filter(of).collect();
         shortlist.sort_by(|a, b| a.cost.total_cmp(&b.cost).then(a.keep.len().cmp(&b.keep.len())));
@@ -182,17 +180,12 @@ impl Decider<'_> {
     fn cost(&self, candidate: Option<&Candidate>, contender: &mut Contender) -> Result<()> {
         let fp32 = QuantSpec::float(Dtype::Fp32);
         let spec = candidate.map_or(&fp32, |c| &c.spec);
-        let mut graph: Graph = self.subject.graph.clone();
-        graph.float.extend(contender.point.keep.iter().cloned());
-        let build = |spec: &QuantSpec| Executable::compile(&graph, spec, self.timed);
+        let graph = keeping(&self.subject.graph, &contender.point.keep);
         match self.options.objective {
             Objective::Memory => {
-                let bytes = |spec: &QuantSpec| -> Result<f64> {
-                    let plan = build(spec)?;
-                    Ok((plan.weight_bytes() + plan.peak_activation_bytes()) as f64)
-                };
-                let own = bytes(spec)?;
-                (contender.measured, contender.absolute) = (Some(own / bytes(&fp32)?), Some(own));
+                let own = bytes(&graph, spec, self.timed)?;
+                let whole = bytes(&graph, &fp32, self.timed)?;
+                (contender.measured, contender.absolute) = (Some(own / whole), Some(own));
             }
             Objective::Latency => {
                 if candidate.is_none() {
@@ -208,8 +201,9 @@ impl Decider<'_> {
                     seconds: self.options.latency_seconds,
                     seed: 0,
                 };
-                let native =
-                    |spec: &QuantSpec| -> Result<Runner> { Ok(Runner::Native(Box::new(build(spec)?))) };
+                let native = |spec: &QuantSpec| -> Result<Runner> {
+                    Ok(Runner::Native(Box::new(Executable::compile(&graph, spec, self.timed)?)))
+                };
                 let row = clock::measure(timed, |twin_first| {
                     let early = if twin_first { Some(native(&fp32)?) } else { None };
                     Ok((native(spec)?, early.map_or_else(|| native(&fp32), Ok)?))

@@ -22,7 +22,7 @@ use calibench_metrics::{MetricSpec, spec};
 use calibench_quant::Dtype;
 use calibench_report::{FrontPlot, FrontPoint, front_plot};
 use calibench_store::{Machine, run_name, write_atomic};
-use calibench_tasks::{Samples, Targets};
+use calibench_tasks::Samples;
 use serde::Serialize;
 
 use self::decide::{Contender, Decider, decide};
@@ -133,16 +133,11 @@ fn folder(options: &Tune) -> Result<PathBuf> {
 
 /// The test data in two halves, sample by sample; pairs stay together.
 fn halves(test: &Samples) -> Result<[Samples; 2]> {
-    let unit = if matches!(test.targets, Targets::Pairs(_)) { 2 } else { 1 };
-    let units = test.len() / unit;
-    if units < 4 {
+    if test.units() < 4 {
         bail!("{} samples are too few to search on one half and decide on the other", test.len());
     }
-    let half = |which: usize| {
-        let units = (0..units).filter(|u| u % 2 == which);
-        test.select(&units.flat_map(|u| u * unit..(u + 1) * unit).collect::<Vec<_>>())
-    };
-    Ok([half(0), half(1)])
+    let half = |which: usize| (which..test.units()).step_by(2).collect::<Vec<_>>();
+    Ok([0, 1].map(|which| test.select_units(&half(which))))
 }
 
 fn search_all(
@@ -157,10 +152,9 @@ fn search_all(
     let metric: &'static MetricSpec =
         spec::find(&subject.metric).with_context(|| format!("the metric {} is not known", subject.metric))?;
     let kernels = Kernels::of(candidates[0].cell.kernel.parse()?)?;
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let trials = |spec: &QuantSpec, samples: &Samples| {
+    let trials = |samples: &Samples| {
         let samples = (samples.clone(), subject.metric.as_str(), evaluation_batch);
-        Trials::new(subject.graph.clone(), spec.clone(), samples, (kernels, threads))
+        Trials::new(subject.graph.clone(), samples, kernels)
     };
     let choice = &options.choice;
     let mut journal = Journal::open(
@@ -181,24 +175,24 @@ fn search_all(
         ),
     )?;
     let mut points: Vec<Point> = Vec::new();
-    let mut fp32_scores = [None; 2];
+    let (mut screen, mut search_trials) = (trials(&screened)?, trials(&searched)?);
+    let fp32 = search_trials.effect_of(search_trials.reference())?.score;
+    let fp32_score =
+        fp32.with_context(|| format!("{} is undefined for fp32 on the search half", metric.id))?;
     let inputs = crate::cell::input_of(&subject.test, options.batch);
     let views: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
     let timed = CompileOptions { kernels, threads: choice.threads, max_batch: options.batch };
     for candidate in candidates {
         let Candidate { dtype, spec, sites, .. } = candidate;
         let savings = Savings::measure(&subject.graph, spec, sites, options.objective, (timed, &views))?;
-        let mut search_trials = trials(spec, &searched)?;
-        let fp32 = search_trials.effect_of(search_trials.reference())?.score;
-        fp32_scores[0] = fp32;
-        let fp32_score =
-            fp32.with_context(|| format!("{} is undefined for fp32 on the search half", metric.id))?;
+        screen.convert_to(spec.clone());
+        search_trials.convert_to(spec.clone());
         let bar = bar(sites.len() + options.evaluations, "searching");
         let mut search = Search {
             dtype: dtype.id(),
             sites,
             savings: &savings,
-            screen: &mut trials(spec, &screened)?,
+            screen: &mut screen,
             trials: &mut search_trials,
             journal: &mut journal,
             metric,
@@ -216,15 +210,14 @@ fn search_all(
         bar.finish_and_clear();
     }
     let decider = Decider { options, subject, metric, timed, inputs: &views, evaluation_batch };
-    let (contenders, chosen, fp32) = decide(&decider, candidates, &points, &held_out)?;
-    fp32_scores[1] = fp32;
+    let (contenders, chosen, held_out_fp32) = decide(&decider, candidates, &points, &held_out)?;
     let evaluations = [journal.count(Set::Screen), journal.count(Set::Search), contenders.len()];
     Ok(Outcome {
         model: candidates[0].cell.model.clone(),
         metric: metric.id.to_owned(),
         objective: options.objective.id(),
         max_drop: options.max_drop,
-        fp32_scores,
+        fp32_scores: [fp32, held_out_fp32],
         samples: [searched.len(), held_out.len()],
         sites: candidates.iter().map(|c| (c.dtype.id().to_owned(), c.sites.len())).collect(),
         front: front(&points),
@@ -250,22 +243,22 @@ fn write(outcome: &Outcome, candidates: &[Candidate], out: &Path) -> Result<()> 
     };
     let keep: Vec<String> = chosen.point.keep.iter().cloned().collect();
     write_atomic(&out.join("tuned.toml"), config::keeping(&keep, &[axes])?.as_bytes())?;
-    let point = |p: &Point, measured: Option<f64>, chosen: bool| FrontPoint {
+    // fp32 is none of those that were searched.
+    let other = Some(&chosen.point).filter(|p| !outcome.points.contains(p));
+    let point = |p: &Point| FrontPoint {
         series: p.dtype.clone(),
-        cost: measured.unwrap_or(p.cost),
+        cost: p.cost,
         drop: p.drop,
         kept: p.keep.len(),
-        chosen,
+        chosen: *p == chosen.point,
     };
-    let searched = outcome.points.iter().map(|p| point(p, None, false));
-    let marked = point(&chosen.point, None, true);
     let plot = FrontPlot {
         model: outcome.model.clone(),
         metric: outcome.metric.clone(),
         objective: outcome.objective.to_owned(),
         max_drop: outcome.max_drop,
         samples: outcome.samples[0],
-        points: searched.chain([marked]).collect(),
+        points: outcome.points.iter().chain(other).map(point).collect(),
     };
     if let Some(svg) = front_plot(&plot)? {
         write_atomic(&out.join("front.svg"), svg.as_bytes())?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::super::FORMATS;
 use crate::cli::{Format, names};
 use crate::commands::choice::Choice;
 use crate::own::ModelName;
@@ -26,9 +27,6 @@ impl Objective {
         }
     }
 }
-
-/// Formats that sites may be converted to, as they are executed here; halves are stored, and computed in fp32.
-pub(super) const FORMATS: [&str; 4] = ["fp16", "bf16", "int8", "int16"];
 
 /// Options of `tune`.
 #[derive(Debug, Args)]

@@ -63,7 +63,7 @@ impl Savings {
             Objective::Latency => {
                 Ok(self.converted + keep.iter().filter_map(|name| self.sites.get(name)).sum::<f64>())
             }
-            Objective::Memory => self.bytes(&self.spec, keep),
+            Objective::Memory => bytes(&keeping(&self.graph, keep), &self.spec, self.options),
         }
     }
 
@@ -86,24 +86,32 @@ impl Savings {
 
     fn of_bytes(&mut self, names: &[String]) -> Result<()> {
         let all: BTreeSet<String> = names.iter().cloned().collect();
-        self.fp32 = self.bytes(&QuantSpec::float(Dtype::Fp32), &BTreeSet::new())?;
-        self.converted = self.bytes(&self.spec, &BTreeSet::new())?;
+        self.fp32 = bytes(&self.graph, &QuantSpec::float(Dtype::Fp32), self.options)?;
+        self.converted = self.cost(&BTreeSet::new())?;
         for name in names {
             let mut keep = all.clone();
             keep.remove(name);
-            let alone = self.fp32 - self.bytes(&self.spec, &keep)?;
+            let alone = self.fp32 - self.cost(&keep)?;
             self.sites.insert(name.clone(), alone);
         }
         Ok(())
     }
+}
 
-    /// Bytes of weights and of activations at their peak.
-    fn bytes(&self, spec: &QuantSpec, keep: &BTreeSet<String>) -> Result<f64> {
-        let mut graph = self.graph.clone();
-        graph.float.extend(keep.iter().cloned());
-        let plan = Executable::compile(&graph, spec, self.options)?;
-        Ok((plan.weight_bytes() + plan.peak_activation_bytes()) as f64)
-    }
+/// The graph with these nodes kept in fp32 besides.
+pub(super) fn keeping(graph: &Graph, keep: &BTreeSet<String>) -> Graph {
+    let mut kept = graph.clone();
+    kept.float.extend(keep.iter().cloned());
+    kept
+}
+
+/// Bytes of weights and of activations at their peak.
+///
+/// # Errors
+/// When the plan cannot be built.
+pub(super) fn bytes(graph: &Graph, spec: &QuantSpec, options: CompileOptions) -> Result<f64> {
+    let plan = Executable::compile(graph, spec, options)?;
+    Ok((plan.weight_bytes() + plan.peak_activation_bytes()) as f64)
 }
 
 /// Median seconds of a call, and of the steps of each node, conversions of what it reads included.
