@@ -74,6 +74,16 @@ fn values_above_65504_are_named_and_the_list_works_in_a_sweep() {
 }
 
 #[test]
+fn what_the_user_keeps_is_unrounded_in_the_statistics_too() {
+    let found = findings(&["digits-energy", "--keep-float", "energy,norm"]);
+    assert_eq!(found["everything"]["lost"], 0.0);
+    for site in found["sites"].as_array().unwrap() {
+        assert_eq!(site["statistics"]["half_not_finite"], 0, "{}: {}", site["name"], site["reason"]);
+    }
+    assert!(proposal(&found).0.is_empty());
+}
+
+#[test]
 fn integers_are_ranked_too_and_a_lower_target_needs_no_list() {
     let found = findings(&["digits-mlp", "--dtype", "int8", "--calibrator", "minmax", "--target-sqnr", "5"]);
     assert_eq!(found["sites"].as_array().unwrap().len(), 3, "three products");

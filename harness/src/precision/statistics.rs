@@ -100,10 +100,8 @@ pub(super) fn gather(
     samples: &Samples,
     mut tick: impl FnMut(usize) -> Result<()>,
 ) -> Result<BTreeMap<String, Statistics>> {
-    let mut uniform = graph.clone();
-    uniform.float.clear();
     let wide = Interpreter::new(graph)?;
-    let narrow = Interpreter::computing(&uniform, half.compute())?;
+    let narrow = Interpreter::computing(graph, half.compute())?;
     let sites: Vec<ValueId> = (0..graph.values.len()).map(ValueId).collect();
     let mut all: BTreeMap<String, Statistics> = BTreeMap::new();
     for first in (0..samples.len()).step_by(BATCH) {
