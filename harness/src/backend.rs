@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail};
 use calibench_engine::QuantSpec;
 use calibench_engine::compile::Executable;
 use calibench_graph::{Element, Graph, Value, bind};
-use calibench_onnx::DEFAULT_OPSET;
+use calibench_kernels::Isa;
+use calibench_onnx::{Codes, DEFAULT_OPSET};
 use calibench_quant::{Dtype, Timing};
 use calibench_runtimes::{Input, LoadOptions, Located, Model, Runtime, RuntimeError, Session};
 
@@ -84,6 +85,16 @@ pub fn exported(graph: &Graph, spec: &QuantSpec) -> Result<Vec<u8>> {
     let exported =
         export::model(graph, spec, &export::Style { opset: DEFAULT_OPSET, ..export::Style::default() })?;
     exported.model.to_bytes().context("cannot write the model")
+}
+
+/// How weights are written for runtimes on this CPU: the fastest way that is exact.
+///
+/// Their kernels are made for uint8 × int8; with uint8 weights ONNX Runtime takes twice to three times as long, and OpenVINO
+/// leaves convolutions in fp32. But on x86 without VNNI those kernels saturate in 16 bits ([`calibench_onnx::export`]).
+#[must_use]
+pub fn weight_codes() -> Codes {
+    let dot_products = [Isa::AvxVnni, Isa::Avx512Vnni].iter().any(|isa| isa.is_available());
+    if dot_products || !cfg!(target_arch = "x86_64") { Codes::Signed } else { Codes::Unsigned }
 }
 
 /// A session of `runtime` on the bytes of an ONNX file.

@@ -298,7 +298,7 @@ pub(crate) fn ready(cell: &Cell, subject: &Subject, folder: &RunFolder) -> Resul
 }
 
 /// What codes of weights the kernels take.
-fn weight_format(kernel: &str) -> Result<IntFormat> {
+pub(crate) fn weight_format(kernel: &str) -> Result<IntFormat> {
     let set: KernelSet = kernel.parse()?;
     Ok(if set.products == Products::SevenBit { IntFormat::INT8.reduced() } else { IntFormat::INT8 })
 }
@@ -309,7 +309,7 @@ pub(crate) fn input_of(test: &Samples, batch: usize) -> Vec<Vec<f32>> {
     test.inputs.iter().map(cycled).collect()
 }
 
-fn views(inputs: &[Vec<f32>]) -> Vec<&[f32]> {
+pub(crate) fn views(inputs: &[Vec<f32>]) -> Vec<&[f32]> {
     inputs.iter().map(Vec::as_slice).collect()
 }
 

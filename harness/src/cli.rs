@@ -15,7 +15,7 @@ use crate::commands::explain::Explain;
 use crate::commands::formats::Formats;
 use crate::lab::options::{Calibrate, Merge, Observe};
 use crate::own::{ModelName, Own};
-use crate::precision::{Sensitivity, Tune};
+use crate::precision::{Sensitivity, Support, Tune};
 use crate::regress::options::{self as regress, BaselineCommand};
 
 /// Measures what reduced precision costs and gains: calibration methods, accuracy, latency and memory.
@@ -74,6 +74,15 @@ pub enum Command {
         calibench export --run RUN --cell fp16-storage --out half.onnx --opset 17\n  \
         calibench export --run RUN --cell int8/static/entropy --codes unsigned --out q.onnx --qparams q.json")]
     Export(ExportOptions),
+    /// Find out what each operator does with each number format on this machine, by running it
+    ///
+    /// Says whether a format is computed in, emulated, only stored, or not touched at all; what sums are taken in; whether int8
+    /// products saturate; and what it costs or gains against fp32.
+    #[command(after_help = "Examples:\n  \
+        calibench support\n  \
+        calibench support --dtype fp16-compute,int8 --op Linear,LayerNorm\n  \
+        calibench support --backend native,onnxruntime --dtype int8 --format json")]
+    Support(Support),
     /// Show number formats, or what each makes of given values
     #[command(after_help = "Examples:\n  \
         calibench formats\n  \
@@ -265,10 +274,10 @@ pub struct ExportOptions {
     /// How activation codes are written; the values are the same
     #[arg(long, value_enum, default_value_t = CodesOption::Unsigned)]
     pub codes: CodesOption,
-    /// How weight codes are written; with int8 weights, kernels of ONNX Runtime and OpenVINO saturate on CPUs
-    /// without VNNI
-    #[arg(long, value_enum, default_value_t = CodesOption::Unsigned)]
-    pub weight_codes: CodesOption,
+    /// How weight codes are written; ONNX Runtime and OpenVINO are fastest with int8, but saturate with it on x86
+    /// without VNNI [default: signed where this CPU has VNNI or is no x86, else unsigned]
+    #[arg(long, value_enum)]
+    pub weight_codes: Option<CodesOption>,
     /// Nodes that compute in fp32 in an fp16 model [default: those that the run keeps in fp32, if any, else
     /// normalisations, softmax and reductions]
     #[arg(long, value_delimiter = ',', value_name = "NODE")]

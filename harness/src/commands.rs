@@ -36,6 +36,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Explain(options) => explain::run(&options)?,
         Command::Export(options) => export::run(&options)?,
         Command::Formats(options) => formats::run(&options)?,
+        Command::Support(options) => return precision::support(&options),
         Command::Sensitivity(options) => return precision::sensitivity(&options),
         Command::Tune(options) => return precision::tune(&options),
         Command::Calibrate(options) => return lab::calibrate(&options),

@@ -161,3 +161,65 @@ fn a_search_goes_on_from_its_journal_and_not_from_anothers() {
     assert_eq!(other.status.code(), Some(1));
     assert!(stderr(&other).contains("another --out"), "{}", stderr(&other));
 }
+
+/// What `support` finds, by operator, dtype and timing.
+fn supported(args: &[&str]) -> impl Fn(&str, &str, &str) -> serde_json::Value {
+    let output = run(&[&["support", "--latency-seconds", "0.001", "--format", "json"], args].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let found: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(found["complete"], true);
+    move |operator, dtype, timing| {
+        let rows = found["findings"].as_array().unwrap();
+        let is = |f: &&serde_json::Value| {
+            f["operator"] == operator && f["dtype"] == dtype && f["timing"] == timing
+        };
+        rows.iter().find(is).unwrap().clone()
+    }
+}
+
+#[test]
+fn support_tells_stored_from_emulated_and_integers_from_their_simulation() {
+    let of = supported(&["--op", "Linear,MatMul,LayerNorm,Softmax,Add,And"]);
+    let linear = of("Linear", "fp16-storage", "none");
+    assert_eq!((&linear["verdict"], &linear["rounded"]), (&"stored".into(), &"parameters".into()));
+    assert_eq!(of("Add", "fp16-storage", "none")["verdict"], "fp32", "it has nothing that is stored");
+    assert_eq!(of("LayerNorm", "fp16-compute", "none")["verdict"], "emulated");
+    assert_eq!(of("Softmax", "bf16-compute", "none")["rounded"], "within");
+    assert_eq!(of("Linear", "bf16-compute", "none")["sums"], "fp32");
+    assert_eq!(of("And", "fp16-compute", "none")["verdict"], "exact");
+    for (operator, timing) in [("Linear", "static"), ("Linear", "dynamic"), ("MatMul", "static")] {
+        let found = of(operator, "int8", timing);
+        assert_eq!(
+            (&found["verdict"], &found["sums"]),
+            (&"computed".into(), &"integers".into()),
+            "{operator}"
+        );
+        assert_eq!(found["saturates"], false, "{operator} {timing}");
+    }
+    assert_eq!(of("Linear", "int8", "weight-only")["verdict"], "stored");
+    assert_eq!(of("MatMul", "int16", "static")["verdict"], "emulated", "two int16 activations are widened");
+    assert_eq!(of("LayerNorm", "int8", "static")["verdict"], "fp32");
+}
+
+#[test]
+fn support_shows_kernels_that_saturate() {
+    if !calibench_kernels::Isa::Avx2.is_available() {
+        return;
+    }
+    let of = supported(&["--op", "linear", "--dtype", "int8", "--kernel", "avx2-saturating"]);
+    let found = of("Linear", "int8", "static");
+    assert_eq!((&found["saturates"], &found["verdict"]), (&true.into(), &"differs".into()));
+}
+
+#[test]
+fn support_refuses_names_that_it_does_not_know() {
+    for (args, hint) in [
+        (&["--op", "Layernom"][..], "did you mean `LayerNorm`?"),
+        (&["--threads", "0"], "--threads 0"),
+        (&["--latency-seconds", "0"], "--latency-seconds 0 must be a positive number"),
+    ] {
+        let output = run(&[&["support"], args].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(hint), "{}", stderr(&output));
+    }
+}

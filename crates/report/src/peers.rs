@@ -11,7 +11,8 @@ const RUNTIMES: [(&str, &str); 2] = [("onnxruntime", "ONNX Runtime"), ("openvino
 
 const EXPLANATION: &str = "Each cell was timed in turn with the same fp32 plan of calibench, in the same process and on the \
     same inputs; a ratio here is the quotient of two such ratios, its 95 % interval from theirs. Below 1 is faster. Whether \
-    outputs agree is in the column of the cells that compares them with fp32.";
+    outputs agree is in the column of the cells that compares them with fp32. Other runtimes get int8 models with uint8 activations \
+    and int8 weights, or uint8 weights on x86 CPUs without VNNI, where their kernels for int8 weights saturate.";
 
 /// The runtimes that executed an fp32 cell, and the lines; no lines where there is none.
 fn lines(rows: &[Row], latency: &[LatencyRow], names: &CellNames) -> (Vec<&'static str>, Vec<Vec<String>>) {

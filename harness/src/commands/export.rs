@@ -10,6 +10,7 @@ use calibench_onnx::{Codes, DEFAULT_OPSET, Export, Form, HalfLoss, Qdq, export, 
 use calibench_quant::{Dtype, Timing};
 use calibench_store::{RunFolder, write_atomic};
 
+use crate::backend;
 use crate::cell;
 use crate::cli::ExportOptions;
 use crate::console;
@@ -30,7 +31,7 @@ pub fn run(options: &ExportOptions) -> Result<()> {
     let style = Style {
         opset: options.opset,
         codes: options.codes.into(),
-        weight_codes: options.weight_codes.into(),
+        weight_codes: options.weight_codes.map_or_else(backend::weight_codes, Into::into),
         keep: options.keep.iter().cloned().collect(),
     };
     let exported = model(&ready.graph, &ready.spec, &style)?;
@@ -72,9 +73,9 @@ pub struct Style {
 }
 
 impl Default for Style {
-    /// uint8 for activations and weights: what runtimes execute on integers, and without saturation.
+    /// uint8 for activations, and for weights what runtimes on this CPU multiply without saturation.
     fn default() -> Self {
-        let (codes, weight_codes) = (Codes::Unsigned, Codes::Unsigned);
+        let (codes, weight_codes) = (Codes::Unsigned, backend::weight_codes());
         Self { opset: DEFAULT_OPSET, codes, weight_codes, keep: BTreeSet::new() }
     }
 }

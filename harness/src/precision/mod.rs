@@ -13,6 +13,7 @@ mod reason;
 mod sensitivity;
 mod site;
 mod statistics;
+mod support;
 mod trials;
 mod tune;
 
@@ -20,4 +21,5 @@ mod tune;
 const FORMATS: [&str; 4] = ["fp16", "bf16", "int8", "int16"];
 
 pub use sensitivity::{Sensitivity, run as sensitivity};
+pub use support::{Support, run as support};
 pub use tune::{Tune, run as tune};

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use calibench_graph::{Node, Op, ValueId};
 use calibench_kernels::Activation;
 
-use super::Operand;
 use super::layout::MAX_RANK;
 use super::lower::{Layout, Lowering};
 use super::matmul::MatMul;
 use super::rows::Target;
 use super::step::Step;
 use super::storage::{Kind, Slot};
+use super::{Codes, Operand};
 use crate::EngineError;
 
 impl<'g> Lowering<'g> {
@@ -185,6 +185,9 @@ impl<'g> Lowering<'g> {
         let Some(k) = lhs_dims.last().copied() else {
             return Err(self.unsupported(node, "needs matrices of fixed size"));
         };
+        if self.codes == Codes::I8 && node.inputs.iter().all(|v| self.is_site(*v)) {
+            self.check_terms(node, k)?;
+        }
         let (value, factor) = self.fuse_scale(node, fused);
         let lhs = self.product_input(node, node.inputs[0], Layout::Plain)?;
         let rhs = self.product_input(node, node.inputs[1], Layout::Plain)?;

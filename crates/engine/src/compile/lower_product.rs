@@ -207,6 +207,7 @@ impl Lowering<'_> {
     }
 
     fn depthwise_weights(&self, node: &Node, k: usize, bias: &[f32]) -> Result<Weights, EngineError> {
+        self.check_terms(node, k)?;
         let (scale, bias) = self.integer_scales(node, bias)?;
         let codes = self.weight_codes(node, &scale)?;
         let sums = codes.chunks_exact(k).map(|taps| taps.iter().map(|v| i32::from(*v)).sum()).collect();
@@ -220,12 +221,7 @@ impl Lowering<'_> {
         k: usize,
         bias: &[f32],
     ) -> Result<Weights, EngineError> {
-        if k > MAX_K_S8 {
-            return Err(self.unsupported(
-                node,
-                format!("{k} terms per output could overflow 32 bits (at most {MAX_K_S8})"),
-            ));
-        }
+        self.check_terms(node, k)?;
         let (scale, bias) = self.integer_scales(node, bias)?;
         let per_group = scale.len() / groups;
         let codes = self.weight_codes(node, &scale)?;
@@ -236,6 +232,16 @@ impl Lowering<'_> {
         let packed = codes.chunks_exact(per_group * k).map(pack).collect::<Result<_, _>>();
         let packed = packed.map_err(|e| self.unsupported(node, e.to_string()))?;
         Ok(Weights::Int { packed, scale, bias })
+    }
+
+    /// Refuses integer sums that could overflow.
+    pub(super) fn check_terms(&self, node: &Node, k: usize) -> Result<(), EngineError> {
+        if k > MAX_K_S8 {
+            let reason =
+                format!("{k} terms per output could overflow 32 bits (at most {MAX_K_S8}); keep it in fp32");
+            return Err(self.unsupported(node, reason));
+        }
+        Ok(())
     }
 
     /// Whether activations have parameters before the plan runs.

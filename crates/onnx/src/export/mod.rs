@@ -33,7 +33,8 @@
 //! # Kernels that saturate
 //! On x86 without VNNI, products of uint8 activations and int8 weights are summed in pairs in 16 bits, which saturate.
 //! int8 activations do not avoid it: ONNX Runtime turns them to uint8 first. What does: uint8 weights
-//! ([`Qdq::weight_codes`]), whose kernels widen to 16 bits before they multiply, in OpenVINO too; ONNX Runtime's session
+//! ([`Qdq::weight_codes`]), whose kernels widen to 16 bits before they multiply (at half to a third of the speed of int8
+//! weights with VNNI; OpenVINO runs convolutions with them in fp32); ONNX Runtime's session
 //! setting `session.x64quantprecision = 1`; a CPU with VNNI; weights of 7 bits, at their cost in accuracy. By
 //! default ONNX Runtime also rounds the activations of a matrix product with int8 weights to int8, where they
 //! are fp32 or 16 bits: `session.qdq_matmulnbits_accuracy_level = 1` keeps them.
