@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use calibench_engine::QuantSpec;
 use calibench_engine::compile::{CompileOptions, Executable};
 use calibench_engine::interpret::{FakeQuantTap, Interpreter};
-use calibench_graph::{Graph, Node, Op, ValueId, placement};
+use calibench_graph::{Graph, Node, Op, ValueId, WeightSite, is_lookup, placement};
 use calibench_kernels::{KernelSet, Kernels, Products};
 use calibench_metrics::{agreement, cosine, kl_divergence, max_abs_error, predictions, sqnr_db};
 use calibench_quant::{Dtype, Granularity, IntFormat, Job, QParams, Symmetry, Timing};
@@ -272,8 +272,7 @@ pub(crate) fn ready(cell: &Cell, subject: &Subject, folder: &RunFolder) -> Resul
     }
     let weights = weight_format(&cell.kernel)?;
     for site in placement(graph).weights {
-        let data = graph.params[&site.param].data();
-        let qparams = QParams::of_weights(&site.param, data, site.channels, weights, granularity)?;
+        let qparams = weight_params(graph, &site, weights, granularity)?;
         ready.spec.weights.insert(site.param, qparams);
     }
     if cell.timing == Timing::Static {
@@ -295,6 +294,19 @@ pub(crate) fn ready(cell: &Cell, subject: &Subject, folder: &RunFolder) -> Resul
         ready.calibration_seconds = Some(calibration.seconds);
     }
     Ok(ready)
+}
+
+/// Min-max parameters of a weight, whose codes the kernels of products take in `format`.
+pub(crate) fn weight_params(
+    graph: &Graph,
+    site: &WeightSite,
+    format: IntFormat,
+    granularity: Granularity,
+) -> Result<QParams> {
+    let lookup = graph.nodes.iter().any(|n| n.name == site.node && is_lookup(n));
+    let format = if lookup { IntFormat::INT8 } else { format };
+    let data = graph.params[&site.param].data();
+    Ok(QParams::of_weights(&site.param, data, site.channels, format, granularity)?)
 }
 
 /// What codes of weights the kernels take.

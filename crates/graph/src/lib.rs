@@ -24,7 +24,8 @@ pub use graph::{Graph, Node, Value, ValueId};
 pub use op::Op;
 pub use padding::Padding;
 pub use placement::{
-    FloatOp, Placement, WeightSite, computes, is_quantized, keep_float, placement, unrounded,
+    FloatOp, Placement, WeightSite, computes, holds_codes, is_lookup, is_quantized, keep_float, placement,
+    unrounded,
 };
 pub use shape::{Dim, Element, bind, infer, is_batched, per_sample};
 pub use tensor::Tensor;

@@ -11,7 +11,7 @@ pub struct WeightSite {
     pub node: String,
     /// The parameter's name; the site carries it.
     pub param: String,
-    /// Output channels: the size of axis 0.
+    /// Output channels, or rows of a table: the size of axis 0.
     pub channels: usize,
 }
 
@@ -40,7 +40,8 @@ pub struct Placement {
     pub padding: Option<Padding>,
 }
 
-/// The default policy: matrix products and convolutions are quantized, with the ReLU behind them.
+/// The default policy: matrix products and convolutions are quantized, with the ReLU behind them; of embeddings the table,
+/// with a scale for each row, as half of a sentence model is its words.
 ///
 /// They hold nearly all of the arithmetic and gain from integers. Softmax, normalisation and GELU keep
 /// fp32: their results depend on small differences that 8 bits do not hold, and they cost little. (Wu et
@@ -57,12 +58,14 @@ pub fn placement(graph: &Graph) -> Placement {
                     activations.push(*input);
                 }
             }
-            if let Some(param) = node.params.first() {
-                let channels = graph.params.get(param).map_or(0, |t| t.shape()[0]);
-                weights.push(WeightSite { node: node.name.clone(), param: param.clone(), channels });
-            }
         } else if let Some(reason) = float_reason(graph, node) {
             float_ops.push(FloatOp { node: node.name.clone(), op: node.op.name(), reason });
+        }
+        if holds_codes(graph, node)
+            && let Some(param) = node.params.first()
+        {
+            let channels = graph.params.get(param).map_or(0, |t| t.shape()[0]);
+            weights.push(WeightSite { node: node.name.clone(), param: param.clone(), channels });
         }
     }
     Placement { activations, weights, float_ops, padding: Padding::of(graph) }
@@ -72,6 +75,18 @@ pub fn placement(graph: &Graph) -> Placement {
 #[must_use]
 pub fn is_quantized(graph: &Graph, node: &Node) -> bool {
     node.op.is_product() && !graph.float.contains(&node.name)
+}
+
+/// Whether a node's weight is held in codes in integer cells: that of a product on integers, and the table of an embedding.
+#[must_use]
+pub fn holds_codes(graph: &Graph, node: &Node) -> bool {
+    is_quantized(graph, node) || is_lookup(node) && !graph.float.contains(&node.name)
+}
+
+/// Whether a node looks rows up in a table, whose codes no product reads.
+#[must_use]
+pub fn is_lookup(node: &Node) -> bool {
+    node.op == Op::Embedding
 }
 
 /// The graph with some of its nodes kept in fp32: products in integer executions, any node that computes in those of
@@ -137,6 +152,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 fn float_reason(graph: &Graph, node: &Node) -> Option<&'static str> {
     match &node.op {
         op if op.is_product() => Some("kept in floating point as asked"),
+        Op::Embedding if graph.float.contains(&node.name) => Some("kept in floating point as asked"),
         op if op.is_layout() => None,
         // Fused into the product before it when nothing else reads the product.
         Op::Relu => {
@@ -152,7 +168,7 @@ fn float_reason(graph: &Graph, node: &Node) -> Option<&'static str> {
         Op::MaxPool2d(_) | Op::AvgPool2d { .. } | Op::GlobalAvgPool | Op::MeanTokens | Op::Reduce { .. } => {
             Some("pooling; costs little")
         }
-        Op::Embedding => Some("looks rows up; no arithmetic to gain from"),
+        Op::Embedding => None,
         _ => Some("elementwise; costs little next to the products"),
     }
 }
@@ -184,6 +200,31 @@ mod tests {
         assert_eq!(weights(&["block.*.fc"]), ["head"]);
         assert!(weights(&["op:linear"]).is_empty());
         assert!(weights(&["*"]).is_empty());
+    }
+
+    #[test]
+    fn a_table_is_held_in_codes_unless_it_is_kept() {
+        let mut g = GraphBuilder::with_inputs(
+            "t",
+            vec![crate::Value {
+                name: "ids".to_owned(),
+                shape: vec![Dim::Batch],
+                element: crate::Element::Integer,
+            }],
+        );
+        let table = Tensor::new([3, 2], vec![1.0; 6]).unwrap();
+        let ids = g.input();
+        let rows = g.add("words", Op::Embedding, &[ids], vec![("table", table)]).unwrap();
+        let graph = g.finish(rows);
+        let found = placement(&graph);
+        assert!(
+            found.activations.is_empty() && found.float_ops.is_empty(),
+            "nothing is quantized while it runs"
+        );
+        let site = WeightSite { node: "words".to_owned(), param: "table".to_owned(), channels: 3 };
+        assert_eq!(found.weights, [site]);
+        let kept = placement(&keep_float(&graph, &["words".to_owned()]).unwrap());
+        assert!(kept.weights.is_empty() && kept.float_ops[0].reason.contains("as asked"));
     }
 
     #[test]

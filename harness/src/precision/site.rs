@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use calibench_graph::{Graph, Node, is_quantized};
+use calibench_graph::{Graph, Node, holds_codes};
 use calibench_store::SiteRow;
 use serde::Serialize;
 
@@ -76,7 +76,7 @@ pub(super) fn chooses(graph: &Graph, node: &Node, half: bool) -> bool {
     if graph.float.contains(&node.name) {
         return false;
     }
-    if half { is_site(graph, node) } else { is_quantized(graph, node) }
+    if half { is_site(graph, node) } else { holds_codes(graph, node) }
 }
 
 /// The sites of an execution of half precision, in execution order.

@@ -67,6 +67,7 @@ impl Step {
             Self::Product(product) => &product.name,
             Self::MatMul(matmul) => &matmul.name,
             Self::General(general) => &general.name,
+            Self::Lookup(lookup) => &lookup.name,
         }
     }
 
@@ -84,6 +85,9 @@ impl Step {
             Self::Product(product) => product.op_and_kernel(),
             Self::MatMul(matmul) => ("MatMul".to_owned(), matmul.kernel()),
             Self::General(general) => f32(general.op.name()),
+            Self::Lookup(lookup) => {
+                ("Embedding".to_owned(), format!("{} table -> f32", lookup.table.element().0))
+            }
             Self::Activate { activation, to, .. } => (activation_name(*activation).to_owned(), from_f32(to)),
             Self::Round { .. } => f32("Round"),
             Self::Scale { .. } => f32("Scale"),
@@ -123,6 +127,7 @@ impl Step {
                 if groups == 1 { one } else { format!("{groups} of {one}") }
             }
             Self::MatMul(m) => format!("{} of {}x{}x{}", batch * m.heads, m.m, m.k, m.n),
+            Self::Lookup(lookup) => format!("{}x{}", batch * lookup.len, lookup.width),
             Self::General(general) => format!("{}", general.elements(batch)),
         }
     }

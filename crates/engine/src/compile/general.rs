@@ -1,12 +1,17 @@
 //! Operators without a step of their own: the graph crate's reference evaluation over the plan's buffers.
 
-use calibench_graph::eval::{View, eval};
+use calibench_graph::eval::{PerAxis, View, eval};
 use calibench_graph::{Dim, Element, Node, Op, Tensor, bind};
+use smallvec::SmallVec;
 
-use super::lower::{Layout, Lowering};
+use super::lower::Lowering;
 use super::step::{Context, Step};
 use super::storage::{Buffers, Slot};
+use super::values::Layout;
 use crate::EngineError;
+
+/// Inputs, parameters among them, that need no memory of their own.
+const MOST_INPUTS: usize = 8;
 
 /// One operator on fp32 buffers and constants.
 #[derive(Debug)]
@@ -33,16 +38,16 @@ impl General {
         context: &mut Context,
     ) -> Result<(), EngineError> {
         let mut out = buffers.take_f32(self.to);
-        let shapes: Vec<Vec<usize>> = self.inputs.iter().map(|s| s.shape(batch)).collect();
-        let views: Vec<View<'_, f32>> = self
-            .inputs
-            .iter()
-            .zip(&shapes)
-            .map(|(source, shape)| View { shape, data: source.data(shape, buffers) })
-            .collect();
-        let shape = bind(&self.shape, batch);
+        // On the stack: nothing is allocated while a plan runs.
+        let shapes: SmallVec<[PerAxis<usize>; MOST_INPUTS]> =
+            self.inputs.iter().map(|s| s.shape(batch)).collect();
+        let inputs = self.inputs.iter().zip(&shapes);
+        let views: SmallVec<[View<'_, f32>; MOST_INPUTS]> =
+            inputs.map(|(source, shape)| View { shape, data: source.data(shape, buffers) }).collect();
+        let shape: PerAxis<usize> = self.shape.iter().map(|dim| dim.bind(batch)).collect();
         let n = shape.iter().product();
         let result = eval(&self.name, &self.op, &views, &shape, &mut out[..n]);
+        drop(views);
         if self.element == Element::Float {
             context.round(&mut out[..n]);
         }
@@ -78,10 +83,10 @@ impl General {
 }
 
 impl Source {
-    fn shape(&self, batch: usize) -> Vec<usize> {
+    fn shape(&self, batch: usize) -> PerAxis<usize> {
         match self {
-            Self::Buffer { shape, .. } => bind(shape, batch),
-            Self::Constant(tensor) => tensor.shape().to_vec(),
+            Self::Buffer { shape, .. } => shape.iter().map(|dim| dim.bind(batch)).collect(),
+            Self::Constant(tensor) => tensor.shape().into(),
         }
     }
 

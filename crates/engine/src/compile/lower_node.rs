@@ -6,11 +6,12 @@ use calibench_graph::{Node, Op, ValueId};
 use calibench_kernels::Activation;
 
 use super::layout::MAX_RANK;
-use super::lower::{Layout, Lowering};
+use super::lower::Lowering;
 use super::matmul::MatMul;
 use super::rows::Target;
 use super::step::Step;
 use super::storage::{Kind, Slot};
+use super::values::Layout;
 use super::{Codes, Operand};
 use crate::EngineError;
 
@@ -154,6 +155,7 @@ impl<'g> Lowering<'g> {
                 Err(self
                     .unsupported(node, "batch normalisation must be folded first (passes::fold_batch_norm)"))
             }
+            Op::Embedding => self.lookup(node),
             _ => self.general(node),
         }
     }

@@ -7,9 +7,10 @@ use calibench_kernels::{Activation, MAX_K_S8, PackedFloat};
 use calibench_quant::{Dtype, QParams, Timing};
 
 use super::layout::ConvShape;
-use super::lower::{Layout, Lowering, patch_order};
+use super::lower::{Lowering, patch_order};
 use super::product::{Geometry, Product, Weights};
 use super::step::Step;
+use super::values::Layout;
 use super::{Codes, Operand, Rounding, rounding};
 use crate::EngineError;
 
@@ -178,7 +179,7 @@ impl Lowering<'_> {
         Ok(Weights::Float(parts.map(|part| pack(part, n, k)).collect()))
     }
 
-    fn weight_params(&self, node: &Node) -> Result<&QParams, EngineError> {
+    pub(super) fn weight_params(&self, node: &Node) -> Result<&QParams, EngineError> {
         self.spec.weights.get(&node.params[0]).ok_or_else(|| self.missing(&node.params[0]))
     }
 

@@ -10,15 +10,18 @@ mod describe;
 mod float_ops;
 mod general;
 mod layout;
+mod lookup;
 mod lower;
 mod lower_node;
 mod lower_product;
 mod matmul;
 mod product;
 mod profile;
+mod remap;
 mod rows;
 mod step;
 mod storage;
+mod values;
 mod windows;
 mod work;
 

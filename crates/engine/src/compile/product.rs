@@ -24,6 +24,7 @@ struct Scratch {
     patches_i8: Vec<i8>,
     patches_i16: Vec<i16>,
     acc64: Vec<i64>,
+    correction64: Vec<i64>,
     starts: Vec<usize>,
 }
 
@@ -34,6 +35,7 @@ impl Scratch {
             patches_i8: Vec::new(),
             patches_i16: Vec::new(),
             acc64: Vec::new(),
+            correction64: Vec::new(),
             starts: Vec::new(),
         }
     }
@@ -381,10 +383,12 @@ impl Product {
             context.kernels.gemm_s16(count, rows, k, weights, &mut acc[group * weights.n()..], n);
         }
         let sums = packed.iter().flat_map(|p| p.col_sums());
-        let correction: Vec<i64> = sums.map(|s| -i64::from(zero_point) * i64::from(*s)).collect();
+        memory.correction64.clear();
+        memory.correction64.extend(sums.map(|s| -i64::from(zero_point) * i64::from(*s)));
+        let correction = &memory.correction64;
         let bias = Some(&self.bias[..]).filter(|bias| !bias.is_empty());
         let relu = self.activation == Activation::Relu;
-        context.kernels.dequantize_s64(acc, n, &correction, &scales.scale, bias, relu, block);
+        context.kernels.dequantize_s64(acc, n, correction, &scales.scale, bias, relu, block);
     }
 
     pub(super) fn weight_bytes(&self) -> u64 {

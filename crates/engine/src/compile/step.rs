@@ -4,6 +4,7 @@ use calibench_graph::Window;
 use calibench_kernels::{Activation, Kernels, Output};
 
 use super::general::General;
+use super::lookup::Lookup;
 use super::matmul::MatMul;
 use super::product::{Product, RunScales};
 use super::rows::{Cut, Target, write_rows};
@@ -126,6 +127,7 @@ pub(super) enum Step {
     Product(Box<Product>),
     MatMul(Box<MatMul>),
     General(Box<General>),
+    Lookup(Box<Lookup>),
     /// A function of each value.
     Activate {
         name: String,
@@ -199,6 +201,7 @@ impl Step {
     fn run(&self, batch: usize, buffers: &mut Buffers, context: &mut Context) -> Result<(), EngineError> {
         match self {
             Self::General(general) => general.run(batch, buffers, context)?,
+            Self::Lookup(lookup) => lookup.run(batch, buffers, context)?,
             Self::Quantize { value, ranges, codes, len, from, to, .. } => {
                 quantize(*value, *ranges, *codes, batch * len, (*from, *to), buffers, context);
             }
@@ -309,6 +312,7 @@ impl Step {
         match self {
             Self::Product(product) => product.weight_bytes(),
             Self::General(general) => floats(general.constants()),
+            Self::Lookup(lookup) => lookup.weight_bytes(),
             Self::AddParam { param, .. } => floats(param.len()),
             Self::LayerNorm { gamma, beta, .. } => floats(gamma.len() + beta.len()),
             _ => 0,

@@ -31,8 +31,13 @@ impl Step {
     pub(super) fn work(&self, batch: usize) -> Work {
         Work {
             operations: (batch * self.operations()) as u64,
-            traffic_bytes: self.weight_bytes() + self.activation_bytes(batch) as u64,
+            traffic_bytes: self.parameter_traffic() + self.activation_bytes(batch) as u64,
         }
+    }
+
+    /// Bytes of parameters that a call reads whatever its input. Of a table it reads some rows, which count with its input.
+    fn parameter_traffic(&self) -> u64 {
+        if matches!(self, Self::Lookup(_)) { 0 } else { self.weight_bytes() }
     }
 
     /// Multiply-adds per sample.
@@ -50,6 +55,11 @@ impl Step {
         let through = |from: &Slot, to: &Slot, len: usize| one(from, len) + one(to, len);
         match self {
             Self::General(general) => 4 * general.elements(batch),
+            Self::Lookup(lookup) => {
+                one(&lookup.from, lookup.len)
+                    + one(&lookup.to, lookup.len * lookup.width)
+                    + batch * lookup.table_traffic()
+            }
             Self::Quantize { len, from, to, .. }
             | Self::Dequantize { len, from, to, .. }
             | Self::Round { len, from, to, .. }

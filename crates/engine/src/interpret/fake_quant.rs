@@ -83,6 +83,7 @@ impl CustomOp1 for Inside {
 pub struct FakeQuantTap {
     /// By value id.
     activations: Vec<Site>,
+    /// By node: another node may keep the same parameter in fp32.
     weights: std::collections::BTreeMap<String, Arc<QParams>>,
 }
 
@@ -107,7 +108,7 @@ impl FakeQuantTap {
                 |site: &str| EngineError::MissingQParams { model: graph.name.clone(), site: site.to_owned() };
             for site in weight_sites {
                 let qparams = spec.weights.get(&site.param).ok_or_else(|| missing(&site.param))?;
-                weights.insert(site.param, Arc::new(qparams.clone()));
+                weights.insert(site.node, Arc::new(qparams.clone()));
             }
             for id in sites {
                 let name = &graph.value(id).name;
@@ -142,7 +143,7 @@ impl Tap for FakeQuantTap {
     }
 
     fn param(&mut self, node: &Node, index: usize, param: Tensor) -> Result<Tensor> {
-        match self.weights.get(&node.params[index]) {
+        match self.weights.get(&node.name).filter(|_| index == 0) {
             Some(qparams) => fake_quantize(&param, qparams.clone()),
             None => Ok(param),
         }

@@ -1,6 +1,8 @@
 //! Functions of each element, with NumPy's broadcasting.
 
-use super::{Number, View, strides};
+use smallvec::smallvec;
+
+use super::{Number, PerAxis, View, strides};
 use crate::Binary;
 
 pub(super) fn map<T: Number>(x: View<'_, T>, out: &mut [T], f: impl Fn(T) -> T) {
@@ -94,10 +96,10 @@ pub(super) fn for_rows<T, const N: usize>(
             Some(i) if input[i] != 1 => own[i],
             _ => 0,
         };
-        (0..shape.len()).map(step).collect::<Vec<_>>()
+        (0..shape.len()).map(step).collect::<PerAxis<_>>()
     });
     let last = std::array::from_fn(|n| steps[n][outer.len()]);
-    let mut index = vec![0; outer.len()];
+    let mut index: PerAxis<usize> = smallvec![0; outer.len()];
     let mut starts = [0; N];
     for out in out.chunks_exact_mut(width) {
         row(starts, last, out);

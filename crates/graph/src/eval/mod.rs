@@ -13,7 +13,12 @@ mod resize;
 
 pub use number::Number;
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::{GraphError, Op};
+
+/// Something per axis; on the heap only beyond eight axes, so that a running plan allocates nothing.
+pub type PerAxis<T> = SmallVec<[T; 8]>;
 
 /// A tensor to read: its shape and its elements, row-major.
 #[derive(Debug, Clone, Copy)]
@@ -116,9 +121,17 @@ pub fn eval<T: Number>(
     Ok(())
 }
 
+/// The row of a table that an index names, which may count from the end.
+///
+/// # Errors
+/// In words, for an index outside of the table.
+pub fn row_of(index: f32, rows: usize) -> Result<usize, String> {
+    movement::position(index, rows)
+}
+
 /// The distance in elements between neighbours along each axis.
-fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
+fn strides(shape: &[usize]) -> PerAxis<usize> {
+    let mut strides: PerAxis<usize> = smallvec![1; shape.len()];
     for i in (0..shape.len().saturating_sub(1)).rev() {
         strides[i] = strides[i + 1] * shape[i + 1];
     }

@@ -1,17 +1,19 @@
 //! Operators that only move elements.
 
+use smallvec::smallvec;
+
 use super::elementwise::for_rows;
-use super::{Number, View, strides};
+use super::{Number, PerAxis, View, strides};
 use crate::PadMode;
 
 pub(super) fn permute<T: Number>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
     let own = strides(x.shape);
-    let dims: Vec<usize> = axes.iter().map(|a| x.shape[*a]).collect();
-    let steps: Vec<usize> = axes.iter().map(|a| own[*a]).collect();
+    let dims: PerAxis<usize> = axes.iter().map(|a| x.shape[*a]).collect();
+    let steps: PerAxis<usize> = axes.iter().map(|a| own[*a]).collect();
     let (Some((&width, outer)), Some(step)) = (dims.split_last(), steps.last()) else {
         return out.copy_from_slice(x.data);
     };
-    let mut index = vec![0; outer.len()];
+    let mut index: PerAxis<usize> = smallvec![0; outer.len()];
     for row in out.chunks_exact_mut(width.max(1)) {
         let start: usize = index.iter().zip(&steps).map(|(i, s)| i * s).sum();
         for (n, o) in row.iter_mut().enumerate() {
@@ -43,14 +45,15 @@ pub(super) fn expand<T: Number>(x: View<'_, T>, shape: &[usize], out: &mut [T]) 
 }
 
 pub(super) fn concat<T: Number>(inputs: &[View<'_, T>], axis: usize, out: &mut [T]) {
-    let widths: Vec<usize> = inputs.iter().map(|x| x.shape[axis..].iter().product()).collect();
-    let total: usize = widths.iter().sum();
+    let width = |x: &View<'_, T>| x.shape[axis..].iter().product::<usize>();
+    let total: usize = inputs.iter().map(width).sum();
     if total == 0 {
         return;
     }
     for (row, out) in out.chunks_exact_mut(total).enumerate() {
         let mut at = 0;
-        for (x, width) in inputs.iter().zip(&widths) {
+        for x in inputs {
+            let width = width(x);
             out[at..at + width].copy_from_slice(&x.data[row * width..(row + 1) * width]);
             at += width;
         }
@@ -87,7 +90,7 @@ pub(super) fn pad<T: Number>(
         return surround(x.data, (outer, *width), pads, T::from_f64(f64::from(value)), shape, out);
     }
     let own = strides(x.shape);
-    let mut index = vec![0_usize; shape.len()];
+    let mut index: PerAxis<usize> = smallvec![0; shape.len()];
     for o in out.iter_mut() {
         let mut at = Some(0);
         for axis in 0..shape.len() {
@@ -123,7 +126,7 @@ fn surround<T: Number>(
     }
     let strides = strides(shape);
     let place = |axis: usize, i: usize| (i + pads[axis][0]) * strides[axis];
-    let mut index = vec![0_usize; outer.len()];
+    let mut index: PerAxis<usize> = smallvec![0; outer.len()];
     for row in data.chunks_exact(width) {
         let at =
             place(outer.len(), 0) + index.iter().enumerate().map(|(axis, i)| place(axis, *i)).sum::<usize>();
@@ -140,7 +143,7 @@ fn mirrored(i: isize, size: usize) -> usize {
 }
 
 /// The position of an index that may count from the end.
-fn position<T: Number>(index: T, size: usize) -> Result<usize, String> {
+pub(super) fn position<T: Number>(index: T, size: usize) -> Result<usize, String> {
     let index = index.to_f64();
     let counted = if index < 0.0 { index + size as f64 } else { index };
     // A NaN is outside too.
@@ -159,13 +162,12 @@ pub(super) fn gather<T: Number>(
 ) -> Result<(), String> {
     let inner: usize = x.shape[axis + 1..].iter().product();
     let size = x.shape[axis];
-    let positions = indices.iter().map(|i| position(*i, size)).collect::<Result<Vec<_>, _>>()?;
-    if inner * positions.len() == 0 {
+    if inner * indices.len() == 0 {
         return Ok(());
     }
-    for (block, out) in out.chunks_exact_mut(inner * positions.len()).enumerate() {
-        for (position, out) in positions.iter().zip(out.chunks_exact_mut(inner)) {
-            let at = (block * size + position) * inner;
+    for (block, out) in out.chunks_exact_mut(inner * indices.len()).enumerate() {
+        for (index, out) in indices.iter().zip(out.chunks_exact_mut(inner)) {
+            let at = (block * size + position(*index, size)?) * inner;
             out.copy_from_slice(&x.data[at..at + inner]);
         }
     }

@@ -1,26 +1,61 @@
 //! Reductions and pooling means. Sums are in 64-bit floats and rounded once.
 
-use super::{Number, View, strides};
+use smallvec::smallvec;
+
+use super::{Number, PerAxis, View, strides};
 use crate::{Reduction, Window};
 
 pub(super) fn reduce<T: Number>(reduction: Reduction, axes: &[usize], x: View<'_, T>, out: &mut [T]) {
     let own = strides(x.shape);
-    let (reduced, kept): (Vec<usize>, Vec<usize>) = (0..x.shape.len()).partition(|a| axes.contains(a));
-    let offsets = |axes: &[usize]| {
-        axes.iter().fold(vec![0], |starts, axis| {
-            let steps = 0..x.shape[*axis];
-            starts
-                .iter()
-                .flat_map(|s| steps.clone().map(move |i| (s, i)))
-                .map(|(s, i)| s + i * own[*axis])
-                .collect()
-        })
+    let along = |reduced: bool| {
+        let axes = (0..x.shape.len()).filter(|axis| axes.contains(axis) == reduced);
+        axes.map(|axis| (x.shape[axis], own[axis])).collect::<PerAxis<_>>()
     };
-    let inner: Vec<usize> = offsets(&reduced);
-    for (start, o) in offsets(&kept).into_iter().zip(out) {
-        *o = one(reduction, inner.iter().map(|i| x.data[start + i]));
+    let (inner, kept) = (along(true), along(false));
+    for (start, o) in Offsets::new(&kept).zip(out) {
+        *o = one(reduction, Offsets::new(&inner).map(|i| x.data[start + i]));
     }
 }
+
+/// Where elements lie along axes of given sizes and strides, in row-major order.
+struct Offsets<'a> {
+    axes: &'a [(usize, usize)],
+    index: PerAxis<usize>,
+    at: usize,
+    left: usize,
+}
+
+impl<'a> Offsets<'a> {
+    fn new(axes: &'a [(usize, usize)]) -> Self {
+        let left = axes.iter().map(|(size, _)| size).product();
+        Self { axes, index: smallvec![0; axes.len()], at: 0, left }
+    }
+}
+
+impl Iterator for Offsets<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        let at = self.at;
+        for ((size, step), index) in self.axes.iter().zip(&mut self.index).rev() {
+            *index += 1;
+            self.at += step;
+            if *index < *size {
+                break;
+            }
+            self.at -= step * size;
+            *index = 0;
+        }
+        Some(at)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Offsets<'_> {}
 
 fn one<T: Number>(reduction: Reduction, values: impl ExactSizeIterator<Item = T>) -> T {
     let n = values.len() as f64;

@@ -185,7 +185,8 @@ fn names_are_those_of_pytorch_and_padding_is_known_of_every_site() {
     let (graph, shorter) = (model.graph(6).unwrap(), model.graph(4).unwrap());
     let placement = placement(&graph);
     let weights: Vec<&str> = placement.weights.iter().map(|w| &*w.param).collect();
-    assert_eq!(weights.len(), 6 * SIZES.layers);
+    assert_eq!(weights.len(), 1 + 6 * SIZES.layers);
+    assert_eq!(weights[0], "embeddings.word_embeddings.weight");
     assert!(weights.contains(&"encoder.layer.1.attention.self.query.weight"));
     assert!(weights.contains(&"encoder.layer.0.intermediate.dense.weight"));
     let padding = placement.padding.unwrap();

@@ -36,7 +36,7 @@ pub(super) fn convert(e: &mut Emitter<'_>) -> Result<(String, Kind)> {
         Op::Cast { to: Element::Integer } => return Ok((e.input(0, Kind::I64)?, Kind::I64)),
         Op::Constant { .. } => constant(e, kind)?,
         Op::Embedding => {
-            let (table, indices) = (e.param(0, float, false)?, e.input(0, Kind::I64)?);
+            let (table, indices) = (e.weight(false)?, e.input(0, Kind::I64)?);
             e.emit("Gather", &[&table, &indices], vec![("axis", Attribute::Int(0))])
         }
         Op::Gather { axis } => {

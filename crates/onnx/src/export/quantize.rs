@@ -1,6 +1,6 @@
 //! `QuantizeLinear` and `DequantizeLinear` around values, weights and biases.
 
-use calibench_graph::{Graph, Op, PadMode, Unary, ValueId};
+use calibench_graph::{Graph, Op, PadMode, Unary, ValueId, holds_codes};
 use calibench_quant::QParams;
 
 use super::emitter::{Emitter, Kind, Result, transpose};
@@ -100,6 +100,9 @@ impl<'g> Emitter<'g> {
     }
 
     fn weight_qparams(&self) -> Option<&'g QParams> {
+        if !holds_codes(self.graph, self.at()) {
+            return None;
+        }
         match self.form {
             Form::Qdq(Qdq { weights, .. }) | Form::WeightOnly { weights } => {
                 weights.get(&self.at().params[0])
@@ -108,7 +111,7 @@ impl<'g> Emitter<'g> {
         }
     }
 
-    /// The weight of the product at hand, dequantized where the form stores codes.
+    /// The weight of the product at hand, or the table of the embedding, dequantized where the form stores codes.
     pub(super) fn weight(&mut self, transposed: bool) -> Result<String> {
         let Some(qparams) = self.weight_qparams() else {
             let float = self.float();

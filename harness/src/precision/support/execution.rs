@@ -14,7 +14,7 @@ use calibench_store::LatencyRow;
 
 use super::Mode;
 use crate::backend::{self, NATIVE, Runner};
-use crate::cell::views;
+use crate::cell::{views, weight_params};
 use crate::clock;
 use crate::precision::half::Half;
 
@@ -84,8 +84,7 @@ pub(super) fn spec(
     let Some(format) = mode.dtype.activation_format() else { return Ok(spec) };
     let placed = placement(graph);
     for site in placed.weights {
-        let data = graph.params[&site.param].data();
-        let qparams = QParams::of_weights(&site.param, data, site.channels, weights, granularity)?;
+        let qparams = weight_params(graph, &site, weights, granularity)?;
         spec.weights.insert(site.param, qparams);
     }
     if mode.timing == Timing::Static {
