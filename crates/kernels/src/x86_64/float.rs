@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{load_f32x8, store_f32x8, vnni::by_height};
+use super::{at, load_f32x8, store_f32x8, vnni::by_height};
 use crate::{Avx2, Avx512Vnni, blocks::Rows, blocks_float::FloatTile, pack::PANEL};
 
 /// The 6×16 tile.
@@ -58,7 +58,8 @@ fn tile_256<const MR: usize>(a: Rows<'_, f32>, b: &[f32], c: &mut [f32], ldc: us
             let (halves, _) = b.as_chunks::<8>();
             let (b0, b1) = (load_f32x8(&halves[0]), load_f32x8(&halves[1]));
             for r in 0..MR {
-                let x = _mm256_set1_ps(a[r][p]);
+                // SAFETY: every row of a piece has `len` elements, as many as b.
+                let x = _mm256_set1_ps(*unsafe { at(a[r], p) });
                 acc[r][0] = _mm256_fmadd_ps(x, b0, acc[r][0]);
                 acc[r][1] = _mm256_fmadd_ps(x, b1, acc[r][1]);
             }
@@ -85,10 +86,12 @@ fn tile_512<const MR: usize, const NP: usize>(a: Rows<'_, f32>, b: [&[f32]; NP],
             // A loop: a closure given to a function without these features would be called, not inlined.
             let mut weights = [_mm512_setzero_ps(); NP];
             for v in 0..NP {
-                weights[v] = load_f32x16(&parts[v][p]);
+                // SAFETY: both panels and every row of a piece have `len` elements.
+                weights[v] = load_f32x16(unsafe { at(parts[v], p) });
             }
             for r in 0..MR {
-                let x = _mm512_set1_ps(a[r][p]);
+                // SAFETY: as above.
+                let x = _mm512_set1_ps(*unsafe { at(a[r], p) });
                 for v in 0..NP {
                     acc[r][v] = _mm512_fmadd_ps(x, weights[v], acc[r][v]);
                 }

@@ -8,7 +8,9 @@
 
 use std::{arch::x86_64::*, cell::RefCell, ops::Range};
 
-use super::{broadcast_pair, load_i8x16, load_i8x32, load_i32x8, store_i32x8, store_i64x4, vnni::by_height};
+use super::{
+    at, broadcast_pair, load_i8x16, load_i8x32, load_i32x8, store_i32x8, store_i64x4, vnni::by_height,
+};
 use crate::{
     Aligned, Avx2,
     blocks::{Block, IntTile, Memory, Pieces, Rows, accumulate, accumulate_pieces, tiles},
@@ -162,7 +164,6 @@ fn accumulate_tile<const MR: usize>(
     b: &[[i8; PAIR_BYTES]],
     sums: &mut [[__m256i; 2]; MR],
 ) {
-    // The same length for all, in a form that lets the compiler drop the bounds checks.
     let mut rows = a;
     for row in &mut rows {
         *row = &row[..b.len()];
@@ -173,7 +174,8 @@ fn accumulate_tile<const MR: usize>(
         let b0 = _mm256_cvtepi8_epi16(load_i8x16(&halves[0]));
         let b1 = _mm256_cvtepi8_epi16(load_i8x16(&halves[1]));
         for r in 0..MR {
-            let pair = broadcast_pair(&rows[r][p]);
+            // SAFETY: every row was cut to the length of b.
+            let pair = broadcast_pair(unsafe { at(rows[r], p) });
             acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(pair, b0));
             acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(pair, b1));
         }

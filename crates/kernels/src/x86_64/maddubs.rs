@@ -7,7 +7,7 @@
 
 use std::{arch::x86_64::*, ops::Range};
 
-use super::{load_i8x32, load_i32x8, store_i32x8, vnni::by_height};
+use super::{at, load_i8x32, load_i32x8, store_i32x8, vnni::by_height};
 use crate::{
     Avx2,
     blocks::{IntTile, Rows},
@@ -119,7 +119,6 @@ fn tile<const MR: usize>(
 fn add_joined<const MR: usize>(a: [&[[u8; 4]]; MR], b: &[[i8; QUAD_BYTES]], sums: &mut [[__m256i; 2]; MR]) {
     let ones = _mm256_set1_epi16(1);
     let b = b.as_chunks::<2>().0;
-    // The same length for all, in a form that lets the compiler drop the bounds checks.
     let mut rows: [&[[[u8; 4]; 2]]; MR] = [&[]; MR];
     for r in 0..MR {
         rows[r] = &a[r].as_chunks::<2>().0[..b.len()];
@@ -130,7 +129,8 @@ fn add_joined<const MR: usize>(a: [&[[u8; 4]]; MR], b: &[[i8; QUAD_BYTES]], sums
         let (b0, b1) = (load_i8x32(&x[0]), load_i8x32(&x[1]));
         let (b2, b3) = (load_i8x32(&y[0]), load_i8x32(&y[1]));
         for r in 0..MR {
-            let [x, y] = rows[r][p];
+            // SAFETY: every row was cut to the length of b.
+            let [x, y] = *unsafe { at(rows[r], p) };
             let (x, y) = (_mm256_set1_epi32(i32::from_le_bytes(x)), _mm256_set1_epi32(i32::from_le_bytes(y)));
             let low = _mm256_add_epi16(_mm256_maddubs_epi16(x, b0), _mm256_maddubs_epi16(y, b2));
             let high = _mm256_add_epi16(_mm256_maddubs_epi16(x, b1), _mm256_maddubs_epi16(y, b3));
@@ -155,7 +155,8 @@ fn add_single<const MR: usize>(a: [&[[u8; 4]]; MR], b: &[[i8; QUAD_BYTES]], sums
         let (halves, _) = b.as_chunks::<32>();
         let (b0, b1) = (load_i8x32(&halves[0]), load_i8x32(&halves[1]));
         for r in 0..MR {
-            let x = _mm256_set1_epi32(i32::from_le_bytes(rows[r][p]));
+            // SAFETY: every row was cut to the length of b.
+            let x = _mm256_set1_epi32(i32::from_le_bytes(*unsafe { at(rows[r], p) }));
             let (low, high) = (_mm256_maddubs_epi16(x, b0), _mm256_maddubs_epi16(x, b1));
             acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(low, ones));
             acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(high, ones));

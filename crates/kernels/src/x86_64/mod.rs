@@ -56,6 +56,18 @@ store!(store_u16x8, [u16; 8], __m128i, _mm_storeu_si128);
 store!(store_f32x8, [f32; 8], __m256, _mm256_storeu_ps);
 store!(store_f32x4, [f32; 4], __m128, _mm_storeu_ps);
 
+/// Element `p` of a row of a tile, unchecked: a comparison for each row and k is more instructions than the products, and
+/// fills a core that starts four a cycle (Skylake to Cascade Lake) twice over.
+///
+/// # Safety
+/// `p` is less than the row's length.
+#[inline(always)]
+unsafe fn at<T>(row: &[T], p: usize) -> &T {
+    debug_assert!(p < row.len(), "element {p} of a row of {}", row.len());
+    // SAFETY: the caller's.
+    unsafe { row.get_unchecked(p) }
+}
+
 /// The first 8 bytes of `value`.
 #[inline]
 #[target_feature(enable = "avx2")]

@@ -4,6 +4,7 @@
 
 use std::{arch::x86_64::*, ops::Range};
 
+use super::at;
 use crate::{
     Avx512Vnni, AvxVnni,
     blocks::{IntTile, Rows},
@@ -101,7 +102,8 @@ fn tile_256<const MR: usize>(
             let (halves, _) = b.as_chunks::<32>();
             let (b0, b1) = (super::load_i8x32(&halves[0]), super::load_i8x32(&halves[1]));
             for r in 0..MR {
-                let cell = _mm256_set1_epi32(i32::from_le_bytes(a[r][p]));
+                // SAFETY: every row of a piece has `len` cells, as many as b.
+                let cell = _mm256_set1_epi32(i32::from_le_bytes(*unsafe { at(a[r], p) }));
                 acc[r][0] = _mm256_dpbusd_avx_epi32(acc[r][0], cell, b0);
                 acc[r][1] = _mm256_dpbusd_avx_epi32(acc[r][1], cell, b1);
             }
@@ -139,10 +141,12 @@ fn tile_512<const MR: usize, const NP: usize>(
         for p in 0..len {
             let mut weights = [_mm512_setzero_si512(); NP];
             for v in 0..NP {
-                weights[v] = load_i8x64(&parts[v][p]);
+                // SAFETY: both panels and every row of a piece have `len` cells.
+                weights[v] = load_i8x64(unsafe { at(parts[v], p) });
             }
             for r in 0..MR {
-                let cell = _mm512_set1_epi32(i32::from_le_bytes(a[r][p]));
+                // SAFETY: as above.
+                let cell = _mm512_set1_epi32(i32::from_le_bytes(*unsafe { at(a[r], p) }));
                 for v in 0..NP {
                     acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], cell, weights[v]);
                 }
