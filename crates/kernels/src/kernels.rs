@@ -161,9 +161,10 @@ fn check_windows(op: &str, image: usize, starts: &[usize], windows: Windows, k: 
     let reach = (count - 1) * stride + len;
     let most = starts.iter().max().copied().unwrap_or(0);
     assert!(starts.is_empty() || most + reach <= image, "{op}: a window ends at {} of {image}", most + reach);
-    let whole = |v: usize| v.is_multiple_of(group);
+    // Groups are powers of two: the low bits of all together, without a division for each.
+    let bits = starts.iter().fold(len | stride, |bits, start| bits | start);
     assert!(
-        whole(len) && whole(stride) && starts.iter().all(|start| whole(*start)),
+        group.is_power_of_two() && bits.is_multiple_of(group),
         "{op}: pieces must begin and end at multiples of {group}"
     );
 }

@@ -182,10 +182,11 @@ impl Kernels {
         let sink = |block: Block<'_, i32>| {
             lanes::run(proof, FinishBlock { block, finish, output: &mut output, ld: ldo });
         };
-        // From bytes to groups.
+        // From bytes to groups, of two or four.
+        let shift = group.trailing_zeros();
         let mut memory = STARTS.take();
         memory.clear();
-        memory.extend(starts.iter().map(|start| start / group));
+        memory.extend(starts.iter().map(|start| start >> shift));
         let Windows { count, len, stride } = windows;
         let pieces = Pieces { count, len: len / group, stride: stride / group };
         let a = (image, &memory[..], pieces);

@@ -39,22 +39,39 @@ impl<T: Sum> Lanes for FinishBlock<'_, '_, T> {
         let Self { block, finish, output, ld } = self;
         // Column by panel: what belongs to its columns stays in registers, and every loop has sixteen lanes.
         for first in (0..block.width).step_by(PANEL) {
-            let width = PANEL.min(block.width - first);
-            let columns = Columns::new(finish, block.left + first, width);
-            for r in 0..block.rows {
-                let sums = block.acc[r * block.ld + first..].first_chunk().expect("sums fill whole panels");
-                let row = block.top + r;
-                let at = row * ld + block.left + first;
-                let of_row = finish.row_correction.get(row).copied().unwrap_or(0);
-                let values = columns.finish(sums, of_row, finish, at..at + width);
-                match output {
-                    Output::F32(out) => store(&values, &mut out[at..at + width]),
-                    Output::S8(out, quantizer) => {
-                        let mut codes = [0; PANEL];
-                        quantize(&values, *quantizer, &mut codes);
-                        store(&codes, &mut out[at..at + width]);
-                    }
-                }
+            // Apart, so that whole panels are written by one store; one path for both calls memcpy for each row.
+            if block.width - first >= PANEL {
+                panel::<true, T>(&block, finish, output, ld, first);
+            } else {
+                panel::<false, T>(&block, finish, output, ld, first);
+            }
+        }
+    }
+}
+
+/// The rows of a block in one panel, which is `FULL` or the last.
+#[inline(always)]
+fn panel<const FULL: bool, T: Sum>(
+    block: &Block<'_, T>,
+    finish: &Finish<'_>,
+    output: &mut Output<'_>,
+    ld: usize,
+    first: usize,
+) {
+    let width = if FULL { PANEL } else { block.width - first };
+    let columns = Columns::new(finish, block.left + first, width);
+    for r in 0..block.rows {
+        let sums = block.acc[r * block.ld + first..].first_chunk().expect("sums fill whole panels");
+        let row = block.top + r;
+        let at = row * ld + block.left + first;
+        let of_row = finish.row_correction.get(row).copied().unwrap_or(0);
+        let values = columns.finish::<FULL, T>(sums, of_row, finish, at..at + width);
+        match output {
+            Output::F32(out) => store::<FULL, _>(&values, &mut out[at..at + width]),
+            Output::S8(out, quantizer) => {
+                let mut codes = [0; PANEL];
+                quantize(&values, *quantizer, &mut codes);
+                store::<FULL, _>(&codes, &mut out[at..at + width]);
             }
         }
     }
@@ -62,24 +79,23 @@ impl<T: Sum> Lanes for FinishBlock<'_, '_, T> {
 
 /// Writes the lanes that are there.
 #[inline(always)]
-fn store<T: Copy>(lanes: &[T; PANEL], out: &mut [T]) {
-    match out.first_chunk_mut::<PANEL>() {
-        Some(out) => *out = *lanes,
-        None => out.copy_from_slice(&lanes[..out.len()]),
+fn store<const FULL: bool, T: Copy>(lanes: &[T; PANEL], out: &mut [T]) {
+    if FULL {
+        *out.first_chunk_mut().expect("a whole panel") = *lanes;
+    } else {
+        out.copy_from_slice(&lanes[..out.len()]);
     }
 }
 
 /// Reads the lanes that are there, and `fill` for the others.
 #[inline(always)]
-fn load<T: Copy>(from: &[T], fill: T) -> [T; PANEL] {
-    match from.first_chunk::<PANEL>() {
-        Some(lanes) => *lanes,
-        None => {
-            let mut lanes = [fill; PANEL];
-            lanes[..from.len()].copy_from_slice(from);
-            lanes
-        }
+fn load<const FULL: bool, T: Copy>(from: &[T], fill: T) -> [T; PANEL] {
+    if FULL {
+        return *from.first_chunk().expect("a whole panel");
     }
+    let mut lanes = [fill; PANEL];
+    lanes[..from.len()].copy_from_slice(from);
+    lanes
 }
 
 /// What belongs to the columns of a panel.
@@ -96,23 +112,23 @@ impl Columns {
         Self {
             correction: match finish.correction {
                 [] => [0; PANEL],
-                all => load(&all[first..end], 0),
+                all => load::<false, _>(&all[first..end], 0),
             },
             scale: match finish.scale {
                 [] => [1.0; PANEL],
                 [scale] => [*scale; PANEL],
-                all => load(&all[first..end], 1.0),
+                all => load::<false, _>(&all[first..end], 1.0),
             },
             bias: match finish.bias {
                 [] => [0.0; PANEL],
-                all => load(&all[first..end], 0.0),
+                all => load::<false, _>(&all[first..end], 0.0),
             },
         }
     }
 
     /// One row of values; `at` is their place in the output.
     #[inline(always)]
-    fn finish<T: Sum>(
+    fn finish<const FULL: bool, T: Sum>(
         &self,
         sums: &[T; PANEL],
         of_row: i32,
@@ -127,13 +143,13 @@ impl Columns {
         match finish.residual {
             None => {}
             Some(Residual::F32(residual)) => {
-                let residual = load(&residual[at], 0.0);
+                let residual = load::<FULL, _>(&residual[at], 0.0);
                 for i in 0..PANEL {
                     values[i] += residual[i];
                 }
             }
             Some(Residual::S8 { codes, scale, zero_point }) => {
-                let codes = load(&codes[at], 0);
+                let codes = load::<FULL, _>(&codes[at], 0);
                 for i in 0..PANEL {
                     values[i] += (i32::from(codes[i]) - zero_point) as f32 * scale;
                 }
