@@ -203,7 +203,7 @@ pub struct Sweep {
     pub symmetry: Vec<String>,
     /// Kernels: instruction sets, and with avx2 two ways to multiply bytes: 7-bit weights (faster, exact), and saturating as
     /// other runtimes do without VNNI; `best` is the best of this machine
-    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(["best"].into_iter().chain(KernelSet::ALL.iter().map(|set| set.id()))))]
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = kernel_names())]
     pub kernel: Vec<String>,
     /// What executes: our own plan, or another runtime, where it is installed, on the exported model
     #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names([NATIVE].into_iter().chain(calibench_runtimes::ALL.iter().map(|r| r.id))))]
@@ -303,6 +303,11 @@ impl From<CodesOption> for Codes {
             CodesOption::Unsigned => Self::Unsigned,
         }
     }
+}
+
+/// A parser of the names of sets of kernels, and of `best`.
+pub(crate) fn kernel_names() -> PossibleValuesParser {
+    names(["best"].into_iter().chain(KernelSet::ALL.iter().map(|set| set.id())))
 }
 
 /// A parser of the names of a registry: help and completions list them, an error names the nearest.

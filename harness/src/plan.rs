@@ -190,7 +190,7 @@ fn product(axes: &Axes, sources: &mut Sources) -> Result<Vec<Cell>> {
 }
 
 /// The set of kernels that a name means on this machine.
-fn kernel(name: &str) -> Result<String> {
+pub(crate) fn kernel(name: &str) -> Result<String> {
     if name == "best" {
         return Ok(Kernels::best().set().id().to_owned());
     }

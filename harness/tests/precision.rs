@@ -179,7 +179,7 @@ fn supported(args: &[&str]) -> impl Fn(&str, &str, &str) -> serde_json::Value {
 
 #[test]
 fn support_tells_stored_from_emulated_and_integers_from_their_simulation() {
-    let of = supported(&["--op", "Linear,MatMul,LayerNorm,Softmax,Add,And"]);
+    let of = supported(&["--op", "Linear,MatMul,LayerNorm,Softmax,Add,And,Embedding"]);
     let linear = of("Linear", "fp16-storage", "none");
     assert_eq!((&linear["verdict"], &linear["rounded"]), (&"stored".into(), &"parameters".into()));
     assert_eq!(of("Add", "fp16-storage", "none")["verdict"], "fp32", "it has nothing that is stored");
@@ -197,6 +197,7 @@ fn support_tells_stored_from_emulated_and_integers_from_their_simulation() {
         assert_eq!(found["saturates"], false, "{operator} {timing}");
     }
     assert_eq!(of("Linear", "int8", "weight-only")["verdict"], "stored");
+    assert_eq!(of("Embedding", "int8", "static")["verdict"], "stored", "its table is");
     assert_eq!(of("MatMul", "int16", "static")["verdict"], "emulated", "two int16 activations are widened");
     assert_eq!(of("LayerNorm", "int8", "static")["verdict"], "fp32");
 }

@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use calibench_kernels::KernelSet;
 use calibench_quant::{Dtype, Granularity, Symmetry, Timing};
 use calibench_store::RunFolder;
 use clap::Args;
 
 use crate::axes::Axes;
-use crate::cli::names;
+use crate::cli::{kernel_names, names};
 use crate::config::Config;
 use crate::own::Own;
 use crate::plan::Plan;
@@ -32,7 +31,7 @@ pub struct Choice {
     #[arg(long, value_name = "NAME", default_value = "affine", value_parser = names(Symmetry::ALL.iter().map(|s| s.id())))]
     pub symmetry: String,
     /// Kernels, as for `sweep`; `best` is the best of this machine
-    #[arg(long, value_name = "NAME", default_value = "best", value_parser = names(["best"].into_iter().chain(KernelSet::ALL.iter().map(|set| set.id()))))]
+    #[arg(long, value_name = "NAME", default_value = "best", value_parser = kernel_names())]
     pub kernel: String,
     /// Worker threads
     #[arg(long, value_name = "N", default_value_t = 1)]

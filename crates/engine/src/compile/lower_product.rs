@@ -44,7 +44,7 @@ impl Lowering<'_> {
             Codes::Float if depthwise => Weights::DepthwiseFloat(by_tap(&self.widened_weights(node)?, k)),
             Codes::I8 if depthwise => self.depthwise_weights(node, k, &bias)?,
             Codes::Float => self.float_weights(node, groups, k)?,
-            Codes::I8 | Codes::I16 => self.integer_weights(node, groups, k, &bias)?,
+            Codes::I8 | Codes::I16 => self.integer_weights(node, geometry, k, &bias)?,
         };
         // A frozen int8 product holds its bias in units of its sums, as exported models do.
         let bias = if codes == Codes::I8 && self.is_frozen() { Vec::new() } else { bias };
@@ -218,14 +218,21 @@ impl Lowering<'_> {
     fn integer_weights(
         &self,
         node: &Node,
-        groups: usize,
+        geometry: Geometry,
         k: usize,
         bias: &[f32],
     ) -> Result<Weights, EngineError> {
-        self.check_terms(node, k)?;
+        let channels = self.graph.params_of(node)?[0].shape()[0];
         let (scale, bias) = self.integer_scales(node, bias)?;
-        let per_group = scale.len() / groups;
-        let codes = self.weight_codes(node, &scale)?;
+        let per_group = channels / geometry.groups();
+        let mut codes = self.weight_codes(node, &scale)?;
+        let group = self.kernels.s8_group();
+        let mut k = k;
+        if let (Codes::I8, Some(shape)) = (self.codes, geometry.windowed(group)) {
+            codes = shape.fill_up(&codes, group);
+            k = codes.len() / channels;
+        }
+        self.check_terms(node, k)?;
         let pack = |group: &[i8]| match self.codes {
             Codes::I16 => Ok(self.kernels.pack_s8_for_s16(group, per_group, k)),
             _ => self.kernels.pack_weights_s8(group, per_group, k),

@@ -127,7 +127,7 @@ impl Geometry {
     }
 
     /// The convolution, where it reads its patches from a padded image.
-    fn windowed(&self, group: usize) -> Option<&ConvShape> {
+    pub(super) fn windowed(&self, group: usize) -> Option<&ConvShape> {
         match self {
             Self::Conv(shape) if shape.reads_windows(group) => Some(shape),
             _ => None,
@@ -310,7 +310,9 @@ impl Product {
     ) {
         let n = self.out_channels;
         let rows = first..first + rows_of(block, n);
-        let (kernels, windows) = (context.kernels, shape.windows());
+        let kernels = context.kernels;
+        let group = if matches!(self.weights, Weights::Int { .. }) { kernels.s8_group() } else { 1 };
+        let windows = shape.windows(group);
         let fused = context.rounding == Rounding::None;
         let finish_of = |row: usize| Finish {
             bias: if fused { &self.bias } else { &[] },
@@ -322,7 +324,7 @@ impl Product {
             Weights::Float(packed) => {
                 let images = buffers.f32(self.input.slot);
                 let memory = (&mut scratch.patches_f32, &mut scratch.starts);
-                shape.for_images(images, rows, 0.0, memory, |rows, image, starts| {
+                shape.for_images(images, rows, (0.0, group), memory, |rows, image, starts| {
                     let out = columns_of(block, (rows.start - first) * n);
                     kernels.conv_float(image, starts, windows, &packed[0], &finish_of(rows.start), out, n);
                 });
@@ -331,7 +333,7 @@ impl Product {
                 let images = buffers.i8(self.input.slot);
                 let pad = context.site_params[self.input.value].zero_point as i8;
                 let memory = (&mut scratch.patches_i8, &mut scratch.starts);
-                shape.for_images(images, rows, pad, memory, |rows, image, starts| {
+                shape.for_images(images, rows, (pad, group), memory, |rows, image, starts| {
                     let out = columns_of(block, (rows.start - first) * n);
                     let (correction, scale) = (&scales.correction[..], &scales.scale[..]);
                     let finish = Finish { correction, scale, ..finish_of(rows.start) };

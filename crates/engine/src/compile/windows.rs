@@ -8,14 +8,29 @@ use super::layout::ConvShape;
 use super::step::scratch;
 
 impl ConvShape {
-    /// Whether patches can be read from a padded image: rows of the filter lie in one piece there, and none is cut by a
-    /// group of `group` values that kernels add up at once.
+    /// Whether patches can be read from a padded image: rows of the filter lie in one piece there, and channels fill
+    /// groups, of `group` values that kernels add up at once, or more than half of one.
     pub(super) fn reads_windows(&self, group: usize) -> bool {
         self.groups == 1
             && self.dilation[1] == 1
-            && self.channels.is_multiple_of(group)
+            && (self.channels.is_multiple_of(group) || self.channels > group / 2)
             && !self.is_pointwise()
             && self.patch_len() > 0
+    }
+
+    /// Channels of a pixel of the padded image: those of the image, filled up to whole groups.
+    pub(super) fn pitch(&self, group: usize) -> usize {
+        self.channels.next_multiple_of(group)
+    }
+
+    /// Weights in patch order, with zeros for the channels that pixels are filled up with.
+    pub(super) fn fill_up<T: Copy + Default>(&self, weights: &[T], group: usize) -> Vec<T> {
+        let mut filled = vec![T::default(); weights.len() / self.channels * self.pitch(group)];
+        for (to, from) in filled.chunks_exact_mut(self.pitch(group)).zip(weights.chunks_exact(self.channels))
+        {
+            to[..self.channels].copy_from_slice(from);
+        }
+        filled
     }
 
     /// Height and width of the padded image: what the windows reach.
@@ -27,11 +42,12 @@ impl ConvShape {
     }
 
     /// The rows of the filter, in a padded image.
-    pub(super) fn windows(&self) -> Windows {
+    pub(super) fn windows(&self, group: usize) -> Windows {
+        let pitch = self.pitch(group);
         Windows {
             count: self.kernel_h,
-            len: self.kernel_w * self.channels,
-            stride: self.dilation[0] * self.padded()[1] * self.channels,
+            len: self.kernel_w * pitch,
+            stride: self.dilation[0] * self.padded()[1] * pitch,
         }
     }
 
@@ -41,18 +57,19 @@ impl ConvShape {
         &self,
         images: &[T],
         rows: Range<usize>,
-        pad: T,
+        (pad, group): (T, usize),
         (memory, starts): (&mut Vec<T>, &mut Vec<usize>),
         mut each: impl FnMut(Range<usize>, &[T], &[usize]),
     ) {
         let image_len = self.in_h * self.in_w * self.channels;
         let [height, width] = self.padded();
-        let padded = scratch(memory, height * width * self.channels);
+        let pitch = self.pitch(group);
+        let padded = scratch(memory, height * width * pitch);
         let mut first = rows.start;
         while first < rows.end {
             let image = first / self.rows();
             let end = rows.end.min((image + 1) * self.rows());
-            self.pad(&images[image * image_len..][..image_len], pad, padded);
+            self.pad(&images[image * image_len..][..image_len], (pad, pitch), padded);
             starts.clear();
             // Row by row: a division for every pixel takes longer than its products on CPUs before Ice Lake.
             let mut pixel = first % self.rows();
@@ -62,7 +79,7 @@ impl ConvShape {
                 let columns = x..self.out_w.min(x + last - pixel);
                 pixel += columns.len();
                 let row = y * self.stride[0] * width;
-                starts.extend(columns.map(|x| (row + x * self.stride[1]) * self.channels));
+                starts.extend(columns.map(|x| (row + x * self.stride[1]) * pitch));
             }
             each(first..end, padded, starts);
             first = end;
@@ -70,21 +87,29 @@ impl ConvShape {
     }
 
     /// An image with its borders, as far as windows reach.
-    fn pad<T: Copy>(&self, image: &[T], pad: T, out: &mut [T]) {
+    fn pad<T: Copy>(&self, image: &[T], (pad, pitch): (T, usize), out: &mut [T]) {
         let [_, width] = self.padded();
         let [top, left] = self.padding;
         let here = self.in_w.min(width - left.min(width));
-        for (y, out) in out.chunks_exact_mut(width * self.channels).enumerate() {
-            match y.checked_sub(top).filter(|y| *y < self.in_h) {
-                None => out.fill(pad),
-                Some(y) => {
-                    let (before, rest) = out.split_at_mut(left.min(width) * self.channels);
-                    let (middle, after) = rest.split_at_mut(here * self.channels);
-                    before.fill(pad);
-                    middle.copy_from_slice(&image[y * self.in_w * self.channels..][..middle.len()]);
-                    after.fill(pad);
+        for (y, out) in out.chunks_exact_mut(width * pitch).enumerate() {
+            let Some(y) = y.checked_sub(top).filter(|y| *y < self.in_h) else {
+                out.fill(pad);
+                continue;
+            };
+            let (before, rest) = out.split_at_mut(left.min(width) * pitch);
+            let (middle, after) = rest.split_at_mut(here * pitch);
+            before.fill(pad);
+            let row = &image[y * self.in_w * self.channels..][..here * self.channels];
+            if pitch == self.channels {
+                middle.copy_from_slice(row);
+            } else {
+                for (to, from) in middle.chunks_exact_mut(pitch).zip(row.chunks_exact(self.channels)) {
+                    let (values, filled) = to.split_at_mut(self.channels);
+                    values.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                    filled.fill(pad);
                 }
             }
+            after.fill(pad);
         }
     }
 }
@@ -95,10 +120,15 @@ mod tests {
 
     #[test]
     fn windows_of_the_padded_image_are_the_patches() {
-        // Strides and paddings at which windows leave out the last columns, and reach beyond them.
-        for (stride, padding, [in_h, in_w]) in
-            [([1, 1], [1, 1], [4, 5]), ([2, 2], [1, 0], [5, 6]), ([2, 3], [0, 2], [6, 4])]
-        {
+        // Strides and paddings at which windows leave out the last columns, and reach beyond them; channels as they are, and
+        // filled up.
+        for (group, stride, padding, [in_h, in_w]) in [
+            (1, [1, 1], [1, 1], [4, 5]),
+            (1, [2, 2], [1, 0], [5, 6]),
+            (2, [2, 3], [0, 2], [6, 4]),
+            (3, [1, 1], [1, 1], [4, 5]),
+            (3, [2, 3], [0, 2], [6, 4]),
+        ] {
             let out = |i: usize, o: usize| (i + 2 * padding[o] - 3) / stride[o] + 1;
             let shape = ConvShape {
                 channels: 2,
@@ -117,12 +147,13 @@ mod tests {
             let rows = 2 * shape.rows();
             let mut patches = vec![0; rows * shape.patch_len()];
             shape.patches(&images, 0, 0, rows, -7, &mut patches);
-            let Windows { count, len, stride } = shape.windows();
+            assert!(shape.reads_windows(group));
+            let Windows { count, len, stride } = shape.windows(group);
             let mut seen = Vec::new();
             shape.for_images(
                 &images,
                 1..rows,
-                -7,
+                (-7, group),
                 (&mut Vec::new(), &mut Vec::new()),
                 |range, image, starts| {
                     assert_eq!(range.len(), starts.len());
@@ -133,7 +164,11 @@ mod tests {
                     }
                 },
             );
-            assert_eq!(seen, patches[shape.patch_len()..]);
+            let mut filled = shape.fill_up(&patches[shape.patch_len()..], group);
+            for pixel in filled.chunks_exact_mut(shape.pitch(group)) {
+                pixel[shape.channels..].fill(-7);
+            }
+            assert_eq!(seen, filled);
         }
     }
 }

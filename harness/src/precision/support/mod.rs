@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use calibench_engine::interpret::CaptureTap;
 use calibench_graph::placement;
-use calibench_kernels::{Isa, KernelSet, Kernels};
+use calibench_kernels::{KernelSet, Kernels};
 use calibench_quant::{Dtype, Range, Symmetry, Timing};
 use clap::Args;
 use serde::Serialize;
@@ -28,8 +28,8 @@ use self::verdict::{IntegerResults, References, Rounded, Verdict};
 use super::half::Half;
 use super::sensitivity::bar;
 use crate::backend::{self, NATIVE};
-use crate::cli::{Format, names};
-use crate::{EXIT_INTERRUPTED, EXIT_OK, cell, console, interrupt};
+use crate::cli::{Format, kernel_names, names};
+use crate::{EXIT_INTERRUPTED, EXIT_OK, cell, console, interrupt, plan};
 
 /// Options of `support`.
 #[derive(Debug, Args)]
@@ -44,7 +44,7 @@ pub struct Support {
     #[arg(long = "op", value_delimiter = ',', value_name = "NAME")]
     pub operators: Vec<String>,
     /// Kernels of `native`, as for `sweep`; `best` is the best of this machine
-    #[arg(long, value_name = "NAME", default_value = "best", value_parser = names(["best"].into_iter().chain(KernelSet::ALL.iter().map(|set| set.id()))))]
+    #[arg(long, value_name = "NAME", default_value = "best", value_parser = kernel_names())]
     pub kernel: String,
     /// Worker threads
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -127,10 +127,7 @@ pub fn run(options: &Support) -> Result<u8> {
         bail!("--latency-seconds {} must be a positive number", options.latency_seconds);
     }
     interrupt::listen()?;
-    let set = match options.kernel.as_str() {
-        "best" => KernelSet::exact(Isa::best()),
-        name => name.parse()?,
-    };
+    let set: KernelSet = plan::kernel(&options.kernel)?.parse()?;
     let specimens = specimens(&options.operators)?;
     let asked = |mode: &Mode| options.dtype.is_empty() || options.dtype.iter().any(|d| d == mode.dtype.id());
     let modes: Vec<Mode> = MODES.into_iter().filter(asked).collect();
@@ -235,7 +232,8 @@ fn integers(machine: &Machine<'_>, specimen: &Specimen, mode: Mode, mut finding:
         (finding.verdict, finding.note) = (Verdict::Fp32, Some(float.reason.to_owned()));
         return Ok(finding);
     }
-    let activations = mode.timing != Timing::WeightOnly;
+    // A table is a weight whose codes no product reads.
+    let activations = mode.timing != Timing::WeightOnly && specimen.graph.nodes[0].op.is_product();
     let graph = if activations { specimen.followed()? } else { specimen.graph.clone() };
     let inputs = &specimen.inputs;
     let mut capture = CaptureTap::new(placement(&graph).activations);
