@@ -203,13 +203,18 @@ fn support_tells_stored_from_emulated_and_integers_from_their_simulation() {
 }
 
 #[test]
-fn support_shows_kernels_that_saturate() {
+fn support_shows_kernels_that_saturate_and_those_that_do_not() {
     if !calibench_kernels::Isa::Avx2.is_available() {
         return;
     }
     let of = supported(&["--op", "linear", "--dtype", "int8", "--kernel", "avx2-saturating"]);
     let found = of("Linear", "int8", "static");
     assert_eq!((&found["saturates"], &found["verdict"]), (&true.into(), &"differs".into()));
+    let of = supported(&["--op", "linear,conv2d", "--dtype", "int8", "--kernel", "avx2-7bit"]);
+    for operator in ["Linear", "Conv2d", "Conv2d-depthwise"] {
+        let found = of(operator, "int8", "static");
+        assert_eq!((&found["saturates"], &found["sums"]), (&false.into(), &"integers".into()), "{found}");
+    }
 }
 
 #[test]

@@ -262,7 +262,9 @@ fn integers(machine: &Machine<'_>, specimen: &Specimen, mode: Mode, mut finding:
 
 /// Whether sums of products come out that only integers hold.
 fn exact_sums(machine: &Machine<'_>, op: &calibench_graph::Op, mode: Mode) -> Result<Option<bool>> {
-    let Some(Sum { graph, inputs, exact }) = sums::of_integers(op)? else { return Ok(None) };
+    // Whole numbers are codes: a weight's scale is 1, as an activation's.
+    let weight = machine.weights.range(Symmetry::Symmetric).1 as f32;
+    let Some(Sum { graph, inputs, exact }) = sums::of_integers(op, weight)? else { return Ok(None) };
     // Operands are codes themselves; what the next product reads reaches as far as the sum may. Ranges found at run time give
     // whole codes where they are symmetric; given ones reach to the last code, so that no runtime has to clip.
     let symmetry = if mode.timing == Timing::Dynamic { Symmetry::Symmetric } else { Symmetry::Affine };
@@ -271,7 +273,7 @@ fn exact_sums(machine: &Machine<'_>, op: &calibench_graph::Op, mode: Mode) -> Re
         let step = if id == read { exact / sums::CODE } else { 1.0 };
         Range { low: -(sums::CODE + 1.0) * step, high: sums::CODE * step }
     };
-    let spec = spec(&graph, mode, calibench_quant::IntFormat::INT8, symmetry, range)?;
+    let spec = spec(&graph, mode, machine.weights, symmetry, range)?;
     Ok(Some(near(&machine.output(&graph, &spec, &inputs)?, exact)))
 }
 

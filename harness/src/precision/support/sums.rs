@@ -45,9 +45,10 @@ pub(super) fn of_half(op: &Op, format: &FloatFormat) -> Result<Option<Sum>> {
     Ok(terms.graph(op)?.map(|(graph, inputs)| Sum { graph, inputs, exact }))
 }
 
-/// Sums of int8 products that only integers get right, read by another product; `None` where the operator is no product.
-pub(super) fn of_integers(op: &Op) -> Result<Option<Sum>> {
-    let terms = Terms { values: [CODE, 1.0, -CODE], weights: [CODE, 1.0, CODE], count: MANY };
+/// Sums of int8 products that only integers get right, for weights up to a code, read by another product; `None` where the
+/// operator is no product.
+pub(super) fn of_integers(op: &Op, weight: f32) -> Result<Option<Sum>> {
+    let terms = Terms { values: [CODE, 1.0, -CODE], weights: [weight, 1.0, weight], count: MANY };
     followed(op, &terms, MANY as f32)
 }
 
