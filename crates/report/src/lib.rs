@@ -34,7 +34,7 @@ pub use names::cell_names;
 pub use plots::front::{FrontPlot, FrontPoint, front_plot};
 pub use plots::precision::{PrecisionPlot, PrecisionSite, precision_plots};
 pub use recommend::{Choice, DEFAULT_MAX_DROP, Recommendation, recommend};
-pub use terminal::terminal_summary;
+pub use terminal::{terminal_summary, wrap};
 pub use write::{ReportError, ReportPaths, write_report};
 
 /// The values that one activation site took on the calibration split, and what the methods made of

@@ -160,7 +160,8 @@ fn failures(out: &mut String, views: &[ModelView<'_>], names: &CellNames, width:
 }
 
 /// Breaks text at spaces; following lines are indented by two.
-pub(crate) fn wrap(text: &str, width: u16) -> String {
+#[must_use]
+pub fn wrap(text: &str, width: u16) -> String {
     let width = usize::from(width.max(40));
     let mut out = String::new();
     let indent = text.chars().take_while(|c| *c == ' ').count();

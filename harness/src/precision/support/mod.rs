@@ -22,7 +22,7 @@ use clap::Args;
 use serde::Serialize;
 
 use self::execution::{Machine, interpreted, references, simulated, spec};
-use self::specimen::{Specimen, specimens};
+use self::specimen::{Specimen, followed, specimens};
 use self::sums::Sum;
 use self::verdict::{IntegerResults, References, Rounded, Verdict};
 use super::half::Half;
@@ -234,7 +234,7 @@ fn integers(machine: &Machine<'_>, specimen: &Specimen, mode: Mode, mut finding:
     }
     // A table is a weight whose codes no product reads.
     let activations = mode.timing != Timing::WeightOnly && specimen.graph.nodes[0].op.is_product();
-    let graph = if activations { specimen.followed()? } else { specimen.graph.clone() };
+    let graph = if activations { followed(&specimen.graph)? } else { specimen.graph.clone() };
     let inputs = &specimen.inputs;
     let mut capture = CaptureTap::new(placement(&graph).activations);
     let fp32 = interpreted(&graph, inputs, &mut capture)?;

@@ -87,24 +87,9 @@ fn table(findings: &[&Finding], modes: &[Mode]) -> String {
     text
 }
 
-/// Lines of at most 120 columns.
+/// A line, broken where it is longer than the tables are at most.
 fn filled(words: &str) -> String {
-    const WIDTH: usize = 120;
-    let mut text = String::new();
-    let mut column = 0;
-    for word in words.split(' ') {
-        if column > 0 && column + 1 + word.len() > WIDTH {
-            text.push('\n');
-            column = 0;
-        } else if column > 0 {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(word);
-        column += word.len();
-    }
-    text.push('\n');
-    text
+    calibench_report::wrap(words, 120) + "\n"
 }
 
 fn cell(f: &Finding) -> String {

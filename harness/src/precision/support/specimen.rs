@@ -1,12 +1,12 @@
 //! Graphs of one operator at a size that models have, with inputs for it.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use calibench_graph::passes::split_batch_norm;
 use calibench_graph::{
     Binary, Conv2d, Coordinates, Dim, Element, Graph, GraphBuilder, Interpolation, Node, Op, Reduction,
     Tensor, Unary, Value, ValueId, Window, infer, per_sample,
 };
-use calibench_quant::nearest;
+use calibench_quant::{QuantError, nearest};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -70,11 +70,6 @@ struct Form {
     params: Vec<Vec<usize>>,
 }
 
-/// Every operator that does arithmetic, by name.
-pub(super) fn names() -> Vec<String> {
-    forms().into_iter().map(|form| form.name).collect()
-}
-
 /// The operators of these names; all of them where none is named.
 ///
 /// # Errors
@@ -83,9 +78,10 @@ pub(super) fn specimens(chosen: &[String]) -> Result<Vec<Specimen>> {
     let forms = forms();
     for name in chosen {
         if !forms.iter().any(|form| is(name, &form.name)) {
-            let near = nearest(name, forms.iter().map(|form| form.name.as_str()));
-            let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            bail!("no operator `{name}` does arithmetic{hint} (known: {})", names().join(", "));
+            let known: Vec<&str> = forms.iter().map(|form| form.name.as_str()).collect();
+            let suggestion = nearest(name, known.iter().copied()).map(str::to_owned);
+            let (what, name) = ("operator that does arithmetic", name.clone());
+            return Err(QuantError::Unknown { what, name, suggestion, known: known.join(", ") }.into());
         }
     }
     let wanted = |form: &Form| chosen.is_empty() || chosen.iter().any(|name| is(name, &form.name));
@@ -98,28 +94,25 @@ fn is(name: &str, of: &str) -> bool {
     name.eq_ignore_ascii_case(of) || name.eq_ignore_ascii_case(operator)
 }
 
-impl Specimen {
-    /// The operator with a small product behind it, which reads its result as other operations of a model do: integer results
-    /// are quantized for it. It only selects, so that what is wrong is the operator's.
-    pub(super) fn followed(&self) -> Result<Graph> {
-        let graph = &self.graph;
-        let shape = graph.value(graph.output).shape.clone();
-        let image = matches!(graph.nodes[0].op, Op::Conv2d(_));
-        let width = shape[if image { 1 } else { shape.len() - 1 }].bind(1);
-        let (op, sizes) = if image {
-            (Op::Conv2d(Conv2d::square(1, 0)), vec![FOLLOWER, width, 1, 1])
-        } else {
-            (Op::Linear, vec![FOLLOWER, width])
-        };
-        append(graph, "next", op, selection(sizes)?)
-    }
-}
-
 /// Output channels of the product behind an operator.
 pub(super) const FOLLOWER: usize = 8;
 
+/// A graph of one product with a small one behind it, which reads its result as other operations of a model do: integer results
+/// are quantized for it. It only selects, so that what is wrong is the first one's.
+pub(super) fn followed(graph: &Graph) -> Result<Graph> {
+    let shape = &graph.value(graph.output).shape;
+    let image = matches!(graph.nodes[0].op, Op::Conv2d(_));
+    let width = shape[if image { 1 } else { shape.len() - 1 }].bind(1);
+    let (op, sizes) = if image {
+        (Op::Conv2d(Conv2d::square(1, 0)), vec![FOLLOWER, width, 1, 1])
+    } else {
+        (Op::Linear, vec![FOLLOWER, width])
+    };
+    append(graph, "next", op, selection(sizes)?)
+}
+
 /// Weights `[out, in, …]` that give some of the inputs as they are, spread over all.
-pub(super) fn selection(sizes: Vec<usize>) -> Result<Tensor> {
+fn selection(sizes: Vec<usize>) -> Result<Tensor> {
     let (outputs, inputs) = (sizes[0], sizes[1]);
     let mut data = vec![0.0; outputs * inputs];
     (0..outputs).for_each(|o| data[o * inputs + o * inputs / outputs] = 1.0);
@@ -127,7 +120,7 @@ pub(super) fn selection(sizes: Vec<usize>) -> Result<Tensor> {
 }
 
 /// The graph with one more node, of one parameter, which reads its output.
-pub(super) fn append(graph: &Graph, name: &str, op: Op, weight: Tensor) -> Result<Graph> {
+fn append(graph: &Graph, name: &str, op: Op, weight: Tensor) -> Result<Graph> {
     let mut graph = graph.clone();
     let read = graph.output;
     let shape = infer(name, &op, &[&graph.value(read).shape], &[&weight])?;
@@ -359,7 +352,7 @@ mod tests {
     #[test]
     fn every_specimen_is_a_valid_graph_of_one_operator() {
         let all = specimens(&[]).unwrap();
-        assert_eq!(all.len(), names().len());
+        assert_eq!(all.len(), forms().len());
         for specimen in all {
             specimen.graph.validate().unwrap();
             let computing = specimen.graph.nodes.iter().filter(|node| computes(node));

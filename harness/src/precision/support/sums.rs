@@ -8,7 +8,7 @@ use anyhow::Result;
 use calibench_graph::{Conv2d, Graph, GraphBuilder, Op, Reduction, Tensor, Value, ValueId, Window};
 use calibench_quant::FloatFormat;
 
-use super::specimen::{FOLLOWER, append, batched, selection};
+use super::specimen::{FOLLOWER, batched, followed};
 
 /// Terms of each kind for floating point: enough for 16 lanes in four accumulators to hold some.
 const FEW: usize = 64;
@@ -49,23 +49,18 @@ pub(super) fn of_half(op: &Op, format: &FloatFormat) -> Result<Option<Sum>> {
 /// operator is no product.
 pub(super) fn of_integers(op: &Op, weight: f32) -> Result<Option<Sum>> {
     let terms = Terms { values: [CODE, 1.0, -CODE], weights: [weight, 1.0, weight], count: MANY };
-    followed(op, &terms, MANY as f32)
+    before_another(op, &terms, MANY as f32)
 }
 
 /// Sums of the largest products, which saturate in pairs where the accumulator of a pair has 16 bits.
 pub(super) fn of_pairs(op: &Op) -> Result<Option<Sum>> {
     let terms = Terms { values: [CODE; 3], weights: [CODE; 3], count: SATURATING };
-    followed(op, &terms, 3.0 * SATURATING as f32 * CODE * CODE)
+    before_another(op, &terms, 3.0 * SATURATING as f32 * CODE * CODE)
 }
 
-fn followed(op: &Op, terms: &Terms, exact: f32) -> Result<Option<Sum>> {
+fn before_another(op: &Op, terms: &Terms, exact: f32) -> Result<Option<Sum>> {
     let Some((graph, inputs)) = terms.graph(op)?.filter(|_| op.is_product()) else { return Ok(None) };
-    let (next, sizes) = match op {
-        Op::Conv2d(_) => (Op::Conv2d(Conv2d::square(1, 0)), vec![FOLLOWER, FOLLOWER, 1, 1]),
-        _ => (Op::Linear, vec![FOLLOWER, FOLLOWER]),
-    };
-    let graph = append(&graph, "next", next, selection(sizes)?)?;
-    Ok(Some(Sum { graph, inputs, exact }))
+    Ok(Some(Sum { graph: followed(&graph)?, inputs, exact }))
 }
 
 /// Operands of a sum: so many of each of three kinds, one kind after the other.
