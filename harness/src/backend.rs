@@ -1,10 +1,12 @@
-//! What executes a cell: our plan, or another runtime on the model that `export` writes.
+//! What executes a cell: our plan, the reference on a GPU, or another runtime on the model that `export` writes.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use calibench_engine::QuantSpec;
 use calibench_engine::compile::Executable;
+use calibench_engine::interpret::{Interpreter, NoTap, Processor};
+use calibench_engine::{EngineError, QuantSpec};
 use calibench_graph::{Element, Graph, Value, bind};
 use calibench_kernels::Isa;
 use calibench_onnx::{Codes, DEFAULT_OPSET};
@@ -12,9 +14,18 @@ use calibench_quant::{Dtype, Timing};
 use calibench_runtimes::{Input, LoadOptions, Located, Model, Runtime, RuntimeError, Session};
 
 use crate::commands::export;
+use crate::machine::gpu;
 
 /// The name of our own execution on the axis of backends.
 pub const NATIVE: &str = "native";
+
+/// The name of the reference on a GPU, in builds with the feature `cuda`.
+pub const CUDA: &str = "cuda";
+
+/// Every value of the axis of backends.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    [NATIVE, CUDA].into_iter().chain(calibench_runtimes::ALL.iter().map(|entry| entry.id))
+}
 
 /// A model made ready to run.
 pub enum Runner {
@@ -22,6 +33,22 @@ pub enum Runner {
     Native(Box<Executable>),
     /// Another runtime's session.
     Foreign(Box<Foreign>),
+    /// The reference on a GPU.
+    Gpu(Box<Gpu>),
+}
+
+/// The reference on a GPU; inputs go there and the output comes back in every call.
+pub struct Gpu {
+    interpreter: Interpreter<'static>,
+    output: Vec<f32>,
+}
+
+impl Gpu {
+    /// Bytes of all parameters as held there.
+    #[must_use]
+    pub fn weight_bytes(&self) -> u64 {
+        self.interpreter.weight_bytes()
+    }
 }
 
 /// A session of another runtime, with what it has to be told of the inputs.
@@ -40,6 +67,10 @@ impl Runner {
         match self {
             Self::Native(executable) => Ok(executable.run(batch, inputs)?),
             Self::Foreign(foreign) => foreign.run(batch, inputs),
+            Self::Gpu(gpu) => {
+                gpu.output = gpu.interpreter.run_slice(batch, inputs, &mut NoTap)?;
+                Ok(&gpu.output)
+            }
         }
     }
 }
@@ -60,21 +91,54 @@ impl Foreign {
     }
 }
 
+/// What is there of a backend.
+#[derive(Debug)]
+pub struct Found {
+    /// Its version; of a GPU its name and that of its driver.
+    pub version: String,
+    /// Where its library is.
+    pub library: Option<PathBuf>,
+}
+
+/// What is there of a backend other than our own.
+///
+/// # Errors
+/// When it is not there to be used ([`is_absence`]), or not usable.
+pub fn find(name: &str) -> Result<Found> {
+    if name == CUDA {
+        Processor::cuda(0)?;
+        return Ok(Found { version: gpu::describe(), library: None });
+    }
+    let (_, located) = locate(name)?;
+    let version = located.version.unwrap_or_else(|| "of unknown version".to_owned());
+    Ok(Found { version, library: Some(located.path) })
+}
+
 /// The runtime of that name, and where its library is.
 ///
 /// # Errors
 /// [`RuntimeError`] when it is not installed ([`RuntimeError::is_absence`]).
-pub fn locate(name: &str) -> Result<(Box<dyn Runtime>, Located)> {
+fn locate(name: &str) -> Result<(Box<dyn Runtime>, Located)> {
     let entry = calibench_quant::find(calibench_runtimes::ALL, "backend", name)?;
     let runtime = (entry.construct)();
     let located = runtime.locate()?;
     Ok((runtime, located))
 }
 
-/// Whether an error says that a runtime is not there to be used.
+/// Whether an error says that a backend is not there to be used.
 #[must_use]
 pub fn is_absence(error: &anyhow::Error) -> bool {
     error.downcast_ref::<RuntimeError>().is_some_and(RuntimeError::is_absence)
+        || matches!(error.downcast_ref(), Some(EngineError::Cuda { .. }))
+}
+
+/// The reference on the first GPU.
+///
+/// # Errors
+/// When there is none, or the model does not fit.
+pub fn on_gpu(graph: &Graph, dtype: Dtype) -> Result<Runner> {
+    let interpreter = Interpreter::owned(&Processor::cuda(0)?, graph, dtype)?;
+    Ok(Runner::Gpu(Box::new(Gpu { interpreter, output: Vec::new() })))
 }
 
 /// A cell's model as another runtime takes it: an ONNX file's bytes.
@@ -109,9 +173,20 @@ pub fn open(name: &str, graph: &Graph, onnx: &[u8], threads: usize) -> Result<Ru
     Ok(Runner::Foreign(Box::new(Foreign { session, inputs, output: Vec::new() })))
 }
 
-/// Why no other runtime executes cells of this dtype and timing; `None` where they do.
+/// Why a backend other than our own executes no cells of this dtype and timing; `None` where it does.
 #[must_use]
-pub fn unsupported(dtype: Dtype, timing: Timing) -> Option<&'static str> {
+pub fn unsupported(backend: &str, dtype: Dtype, timing: Timing) -> Option<&'static str> {
+    if backend == CUDA {
+        return match dtype {
+            Dtype::Fp32 | Dtype::Fp16Compute | Dtype::Bf16Compute => None,
+            Dtype::Fp16Storage | Dtype::Bf16Storage => {
+                Some("a GPU computes in the halves that it stores: fp16-compute and bf16-compute")
+            }
+            _ => Some(
+                "candle multiplies no integers on a GPU; `--simulate-on cuda` runs fake quantization there",
+            ),
+        };
+    }
     match (dtype, timing) {
         (_, Timing::Dynamic) => Some("ONNX has no portable form for ranges found at run time"),
         (Dtype::Fp32 | Dtype::Fp16Storage | Dtype::Int8, _) => None,

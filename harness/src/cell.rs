@@ -16,7 +16,7 @@ use calibench_store::{CellRecord, LatencyRow, OutcomeRow, RoundRow, Row, RunFold
 use calibench_tasks::{Feature, Outcome, Samples, Targets, Task, task_for};
 
 use crate::axes::{Cell, calibrator};
-use crate::backend::{self, Runner};
+use crate::backend::{self, CUDA, Runner};
 use crate::config::Measure;
 use crate::machine::{cpus, memory};
 use crate::plan::Plan;
@@ -76,7 +76,7 @@ impl<'a> Bench<'a> {
 
     /// Another runtime reads the model from bytes, which are then its weights as held.
     fn export(&mut self) -> Result<()> {
-        if self.cell.backend.is_some() {
+        if self.cell.backend.as_deref().is_some_and(|name| name != CUDA) {
             self.onnx = Some(backend::exported(&self.ready.graph, &self.ready.spec)?);
         }
         Ok(())
@@ -94,7 +94,8 @@ impl<'a> Bench<'a> {
     }
 
     pub(crate) fn candidate(&self, max_batch: usize) -> Result<Runner> {
-        match (&self.cell.backend, &self.onnx) {
+        match (self.cell.backend.as_deref(), &self.onnx) {
+            (Some(CUDA), _) => backend::on_gpu(&self.ready.graph, self.cell.dtype),
             (Some(name), Some(onnx)) => backend::open(name, &self.ready.graph, onnx, self.cell.threads),
             _ => self.compiled(&self.ready.graph, &self.ready.spec, max_batch),
         }
@@ -151,6 +152,7 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
         Runner::Native(plan) => (plan.weight_bytes(), plan.peak_activation_bytes()),
         // What it plans for activations it keeps to itself.
         Runner::Foreign(_) => (bench.onnx.as_ref().map_or(0, |bytes| bytes.len() as u64), 0),
+        Runner::Gpu(gpu) => (gpu.weight_bytes(), 0),
     };
     let heap =
         memory::heap_bytes().saturating_sub(empty + 4 * input.iter().map(Vec::len).sum::<usize>() as u64);
@@ -180,7 +182,10 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let simulated = if cell.dtype.is_integer() { Some(simulate(ready, &*task, measure)?) } else { None };
 
     let site_batch = measure.evaluation_batch.min(test.len());
-    let sites = sites::compare(&bench.id, &ready.graph, &ready.spec, site_batch, &test.batch(0..site_batch))?;
+    let processor = measure.simulate_on.processor()?;
+    let spec = &ready.spec;
+    let sites =
+        sites::compare(&bench.id, &ready.graph, spec, &processor, site_batch, &test.batch(0..site_batch))?;
     // Not before: the simulation may use every CPU.
     pin(cell, plan);
     let (latency, rounds) = split(bench.latency(test, 0)?);
@@ -358,7 +363,7 @@ pub fn fp32_score(subject: &Subject, measure: &Measure) -> Result<Option<f64>> {
 /// The same parameters under fake quantization.
 fn simulate(ready: &Ready, task: &dyn Task, measure: &Measure) -> Result<Evaluation> {
     let mut tap = FakeQuantTap::new(&ready.graph, &ready.spec)?;
-    let interpreter = Interpreter::new(&ready.graph)?;
+    let interpreter = Interpreter::on(&measure.simulate_on.processor()?, &ready.graph, Dtype::Fp32)?;
     let run = |batch: usize, input: &[&[f32]]| Ok(interpreter.run_slice(batch, input, &mut tap)?);
     Evaluation::new(task, outputs(task.samples(), measure.evaluation_batch, run)?)
 }

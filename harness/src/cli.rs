@@ -10,9 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::axes::Axes;
-use crate::backend::NATIVE;
+use crate::backend;
 use crate::commands::explain::Explain;
 use crate::commands::formats::Formats;
+use crate::config::SimulateOn;
 use crate::lab::options::{Calibrate, Merge, Observe};
 use crate::own::{ModelName, Own};
 use crate::precision::{Sensitivity, Support, Tune};
@@ -205,8 +206,9 @@ pub struct Sweep {
     /// other runtimes do without VNNI; `best` is the best of this machine
     #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = kernel_names())]
     pub kernel: Vec<String>,
-    /// What executes: our own plan, or another runtime, where it is installed, on the exported model
-    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names([NATIVE].into_iter().chain(calibench_runtimes::ALL.iter().map(|r| r.id))))]
+    /// What executes: our own plan (native), the reference on a GPU (cuda, in builds with that feature), or another runtime, where
+    /// it is installed, on the exported model
+    #[arg(long, value_delimiter = ',', value_name = "NAME", help_heading = "Axes", value_parser = names(backend::names()))]
     pub backend: Vec<String>,
     /// Worker threads of a cell
     #[arg(long, value_delimiter = ',', value_name = "N", help_heading = "Axes")]
@@ -239,6 +241,9 @@ pub struct Sweep {
     /// Samples that ranges are found on
     #[arg(long, value_name = "N", help_heading = "Measuring")]
     pub calibration_samples: Option<usize>,
+    /// What the fp32 model is observed on, and quantization simulated; cells themselves run where --backend says
+    #[arg(long, value_enum, help_heading = "Measuring")]
+    pub simulate_on: Option<SimulateOn>,
     /// Folder with dataset.toml that replaces the built-in models' dataset
     #[arg(long, value_name = "DIR", help_heading = "Measuring")]
     pub dataset: Option<PathBuf>,
@@ -246,7 +251,7 @@ pub struct Sweep {
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub out: Option<PathBuf>,
     /// Go on with a run that was interrupted: finished cells are kept, its own configuration is used
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "model", "dtype", "timing", "calibrator", "granularity", "symmetry", "kernel", "backend", "threads", "seed", "draw", "batch", "latency_seconds", "repeats", "no_pin", "max_noise", "calibration_samples", "keep_float", "dataset", "data", "dry_run"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "model", "dtype", "timing", "calibrator", "granularity", "symmetry", "kernel", "backend", "threads", "seed", "draw", "batch", "latency_seconds", "repeats", "no_pin", "max_noise", "calibration_samples", "simulate_on", "keep_float", "dataset", "data", "dry_run"])]
     pub resume: Option<PathBuf>,
     /// Print the cells, what stays in floating point and what is left out, and measure nothing
     #[arg(long)]

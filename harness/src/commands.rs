@@ -96,6 +96,9 @@ pub(crate) fn configuration(options: &Sweep, base: Option<Config>) -> Result<(Co
     if options.max_noise.is_some() {
         config.measure.max_noise = options.max_noise;
     }
+    if let Some(simulate_on) = options.simulate_on {
+        config.measure.simulate_on = simulate_on;
+    }
     if let Some(samples) = options.calibration_samples {
         config.measure.calibration_samples = samples;
     }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use calibench_engine::interpret::Processor;
 use calibench_quant::nearest;
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::axes::Axes;
@@ -41,8 +43,35 @@ pub struct Measure {
     pub calibration_batch: usize,
     /// Samples per batch while accuracy is measured.
     pub evaluation_batch: usize,
+    /// What the fp32 model is observed on, and quantization simulated.
+    #[serde(default)]
+    pub simulate_on: SimulateOn,
     /// Seconds after which a cell is ended as failed.
     pub cell_timeout_seconds: u64,
+}
+
+/// What computes where nothing is timed: observation of the fp32 model, fake quantization, and sites of both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum SimulateOn {
+    /// The CPU
+    #[default]
+    Cpu,
+    /// The first GPU, in builds with the feature `cuda`
+    Cuda,
+}
+
+impl SimulateOn {
+    /// The processor of that name.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn processor(self) -> Result<Processor> {
+        Ok(match self {
+            Self::Cpu => Processor::cpu(),
+            Self::Cuda => Processor::cuda(0)?,
+        })
+    }
 }
 
 /// Repeats of plans that were made before there were any.

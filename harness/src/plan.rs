@@ -9,7 +9,7 @@ use calibench_store::{Exclusion, RunFolder, write_atomic};
 use serde::{Deserialize, Serialize};
 
 use crate::axes::{Axes, Cell, calibrator, ids, parse_one};
-use crate::backend::{self, NATIVE};
+use crate::backend::{self, CUDA, NATIVE};
 use crate::config::{Config, Measure};
 use crate::sources::{Sources, is_file};
 
@@ -143,7 +143,9 @@ fn product(axes: &Axes, sources: &mut Sources) -> Result<Vec<Cell>> {
         if name == NATIVE {
             executors.extend(kernels.iter().map(|k| (k.clone(), None)));
         } else {
-            find(calibench_runtimes::ALL, "backend", &name)?;
+            if name != CUDA {
+                find(calibench_runtimes::ALL, "backend", &name)?;
+            }
             // Its fp32 twin is ours, on the best kernels of the axis.
             executors.extend(kernels.first().map(|k| (k.clone(), Some(name))));
         }
@@ -219,7 +221,9 @@ fn same_as_exact(cell: &Cell) -> Option<&'static str> {
 fn meaning(mut cell: Cell, sources: &Sources) -> Result<Cell, (String, String)> {
     let excluded = |what: String, reason: &str| Err((what, reason.to_owned()));
     let what = format!("{} with timing {}", cell.dtype, cell.timing);
-    if let (Some(backend), Some(reason)) = (&cell.backend, backend::unsupported(cell.dtype, cell.timing)) {
+    if let Some(backend) = &cell.backend
+        && let Some(reason) = backend::unsupported(backend, cell.dtype, cell.timing)
+    {
         return Err((format!("{what} on {backend}"), reason.to_owned()));
     }
     if let Some(reason) = same_as_exact(&cell) {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use calibench_engine::interpret::{Interpreter, ObserveTap};
+use calibench_engine::interpret::{Interpreter, ObserveTap, Processor};
 use calibench_graph::{Graph, ValueId, bind, placement};
 use calibench_models::{Cache, Progress, QatConfig, QatResult, qat};
-use calibench_quant::{Granularity, Stats, Symmetry};
+use calibench_quant::{Dtype, Granularity, Stats, Symmetry};
 use calibench_store::DatasetInfo;
 use calibench_tasks::{Dataset, Samples};
 use rand::{RngExt, SeedableRng};
@@ -119,7 +119,7 @@ pub fn dataset_info(dataset: &Dataset) -> DatasetInfo {
     }
 }
 
-/// Observes every activation site over the calibration samples, once, for all `calibrators`.
+/// Observes every activation site over the calibration samples, once, for all `calibrators`; the model runs on `processor`.
 ///
 /// # Errors
 /// When a calibrator is unknown or the graph does not run.
@@ -128,12 +128,13 @@ pub fn calibrate(
     samples: &Samples,
     batch: usize,
     calibrators: &BTreeSet<String>,
+    processor: &Processor,
 ) -> Result<Calibration> {
     let kinds = calibench_calibrators::needs(calibrators)?;
     let placement = placement(graph);
     let start = Instant::now();
     let mut tap = ObserveTap::new(&placement, || calibench_observers::for_stats(kinds.iter().copied()));
-    let interpreter = Interpreter::new(graph)?;
+    let interpreter = Interpreter::on(processor, graph, Dtype::Fp32)?;
     for (index, first) in (0..samples.len()).step_by(batch).enumerate() {
         let count = batch.min(samples.len() - first);
         tap.begin_batch(index as u64, count as u64);

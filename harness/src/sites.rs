@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use calibench_engine::QuantSpec;
-use calibench_engine::interpret::{CaptureTap, Interpreter};
+use calibench_engine::interpret::{CaptureTap, Interpreter, Processor};
 use calibench_graph::{Graph, ValueId, placement};
 use calibench_metrics::sqnr_db;
-use calibench_quant::{QParams, Range, Timing};
+use calibench_quant::{Dtype, QParams, Range, Timing};
 use calibench_store::SiteRow;
 
 /// Compares every quantized activation and weight with its fp32 value.
@@ -21,13 +21,14 @@ pub fn compare(
     cell: &str,
     graph: &Graph,
     spec: &QuantSpec,
+    processor: &Processor,
     batch: usize,
     inputs: &[&[f32]],
 ) -> Result<Vec<SiteRow>> {
     let mut rows = Vec::new();
     let placement = placement(graph);
     if let (Some(format), true) = (spec.dtype.activation_format(), spec.timing != Timing::WeightOnly) {
-        let values = capture(graph, &placement.activations, batch, inputs)?;
+        let values = capture(graph, processor, &placement.activations, batch, inputs)?;
         for id in &placement.activations {
             let Some(values) = values.get(id) else { continue };
             let name = &graph.value(*id).name;
@@ -51,12 +52,13 @@ pub fn compare(
 
 fn capture(
     graph: &Graph,
+    processor: &Processor,
     sites: &[ValueId],
     batch: usize,
     inputs: &[&[f32]],
 ) -> Result<BTreeMap<ValueId, Vec<f32>>> {
     let mut tap = CaptureTap::new(sites.iter().copied());
-    Interpreter::new(graph)?.run_slice(batch, inputs, &mut tap)?;
+    Interpreter::on(processor, graph, Dtype::Fp32)?.run_slice(batch, inputs, &mut tap)?;
     Ok(tap.finish().into_iter().map(|(id, captured)| (id, captured.data)).collect())
 }
 

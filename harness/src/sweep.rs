@@ -13,7 +13,7 @@ use calibench_store::{CellRecord, Machine, Manifest, ModelInfo, RunFolder, rfc33
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::axes::Cell;
-use crate::config::Config;
+use crate::config::{Config, SimulateOn};
 use crate::machine::reference;
 use crate::plan::{Plan, plan};
 use crate::provenance::{commit, packages};
@@ -129,6 +129,7 @@ fn start(
     out: Option<&std::path::Path>,
 ) -> Result<(RunFolder, Plan, Manifest)> {
     let plan = plan(config, sources)?;
+    plan.measure.simulate_on.processor()?;
     // What is damaged, missing or does not fit is found before a folder is made for its results.
     let mut models: Vec<String> = plan.models().into_iter().map(|(model, _)| model).collect();
     models.dedup();
@@ -152,6 +153,7 @@ fn start(
         machine,
         rustc: Some(env!("CALIBENCH_RUSTC").to_owned()),
         packages: packages(),
+        backends: present_backends(&plan),
         isa: calibench_kernels::Isa::best().id().to_owned(),
         seeds: plan
             .models()
@@ -218,7 +220,9 @@ fn prepare_models(folder: &RunFolder, plan: &Plan, manifest: &mut Manifest) -> R
                 None => {
                     let samples = prepare::drawn(&subject.calibration, draw);
                     let batch = plan.measure.calibration_batch;
-                    let fresh = prepare::calibrate(&subject.graph, &samples, batch, &calibrators)?;
+                    let processor = plan.measure.simulate_on.processor()?;
+                    let fresh =
+                        prepare::calibrate(&subject.graph, &samples, batch, &calibrators, &processor)?;
                     write_atomic(&path, &serde_json::to_vec(&fresh)?)?;
                     fresh
                 }
@@ -365,19 +369,32 @@ fn with_repeats(folder: &RunFolder, mut record: CellRecord, repeats: usize) -> C
     record
 }
 
+/// The backends other than our own that the plan names.
+fn backends(plan: &Plan) -> BTreeSet<&str> {
+    plan.cells.iter().filter_map(|c| c.backend.as_deref()).collect()
+}
+
+/// Versions of the backends that are there, for the record.
+fn present_backends(plan: &Plan) -> BTreeMap<String, String> {
+    let mut names = backends(plan);
+    if plan.measure.simulate_on == SimulateOn::Cuda {
+        names.insert(backend::CUDA);
+    }
+    names.into_iter().filter_map(|n| Some((n.to_owned(), backend::find(n).ok()?.version))).collect()
+}
+
 /// The backends of the plan that are not installed here, with the reason, which is also said.
 fn absent_backends(plan: &Plan) -> BTreeMap<String, String> {
-    let names: BTreeSet<&String> = plan.cells.iter().filter_map(|c| c.backend.as_ref()).collect();
     let mut absent = BTreeMap::new();
-    for name in names {
-        match backend::locate(name) {
-            Ok((_, located)) => {
-                let version = located.version.as_deref().unwrap_or("of unknown version");
-                console::note(&format!("{name} {version}: {}", located.path.display()));
+    for name in backends(plan) {
+        match backend::find(name) {
+            Ok(found) => {
+                let library = found.library.map_or_else(String::new, |path| format!(": {}", path.display()));
+                console::note(&format!("{name} {}{library}", found.version));
             }
             Err(error) if backend::is_absence(&error) => {
                 console::note(&format!("skipped: every cell of backend {name}: {error:#}"));
-                absent.insert(name.clone(), format!("{error:#}"));
+                absent.insert(name.to_owned(), format!("{error:#}"));
             }
             // Its cells will fail for the same reason, each by name.
             Err(_) => {}

@@ -96,7 +96,7 @@ pub(crate) fn matched<'a>(before: &Index<'a>, after: &Index<'a>) -> Matched<'a> 
 
 /// Whether cells of it ran on our own kernels, not in another runtime.
 pub(crate) fn is_kernel(isa: &str) -> bool {
-    !matches!(isa, "onnxruntime" | "openvino")
+    !matches!(isa, "onnxruntime" | "openvino" | "cuda")
 }
 
 /// Models whose name is gone, with the new one that has the same content.

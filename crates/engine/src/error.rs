@@ -23,6 +23,12 @@ pub enum EngineError {
         /// Candle's error.
         source: candle_core::Error,
     },
+    /// No GPU to compute on.
+    #[error("cuda: {reason}")]
+    Cuda {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Not as many inputs as the model has.
     #[error("model `{model}` takes {expected} inputs, got {got}")]
     InputCount {

@@ -7,7 +7,7 @@ use std::fs;
 
 use calibench_engine::QuantSpec;
 use calibench_engine::compile::{CompileOptions, Executable};
-use calibench_engine::interpret::{Interpreter, NoTap};
+use calibench_engine::interpret::{Interpreter, NoTap, Processor};
 use calibench_graph::Graph;
 use calibench_kernels::Kernels;
 use calibench_onnx::{ConvertOptions, Model, OPERATORS};
@@ -37,8 +37,8 @@ fn models(cases: &SafeTensors<'_>) -> Vec<(String, Model)> {
     names.into_iter().map(|n| (n.to_owned(), model(n))).collect()
 }
 
-fn interpreted(graph: &Graph, inputs: &[&[f32]]) -> Result<Vec<f32>, String> {
-    let interpreter = Interpreter::new(graph).map_err(|e| e.to_string())?;
+fn interpreted(processor: &Processor, graph: &Graph, inputs: &[&[f32]]) -> Result<Vec<f32>, String> {
+    let interpreter = Interpreter::on(processor, graph, Dtype::Fp32).map_err(|e| e.to_string())?;
     interpreter.run_slice(BATCH, inputs, &mut NoTap).map_err(|e| e.to_string())
 }
 
@@ -51,22 +51,25 @@ fn compiled(graph: &Graph, inputs: &[&[f32]]) -> Result<Vec<f32>, String> {
     executable.run(BATCH, inputs).map(<[f32]>::to_vec).map_err(|e| e.to_string())
 }
 
-/// The first element that differs by more than [`TOLERANCE`].
-fn compare(got: &[f32], expected: &[f32]) -> Result<(), String> {
+/// The first element that differs by more than the tolerance.
+fn compare(got: &[f32], expected: &[f32], tolerance: f32) -> Result<(), String> {
     if got.len() != expected.len() {
         return Err(format!("{} elements, expected {}", got.len(), expected.len()));
     }
     // Equal infinities have no difference, and not-a-numbers none that is small.
     let near =
-        |a: f32, b: f32| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= TOLERANCE * (1.0 + b.abs());
+        |a: f32, b: f32| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * (1.0 + b.abs());
     match got.iter().zip(expected).position(|(a, b)| !near(*a, *b)) {
         None => Ok(()),
         Some(at) => Err(format!("element {at} is {}, expected {}", got[at], expected[at])),
     }
 }
 
-#[test]
-fn every_case_agrees_with_onnx_runtime() {
+/// One way to run a graph, and what came out.
+type Ran = (&'static str, Result<Vec<f32>, String>);
+
+/// Runs every case in each way of `run` and compares with what ONNX Runtime gave.
+fn check_every_case(tolerance: f32, run: impl Fn(&Graph, &[&[f32]]) -> Vec<Ran>) {
     let bytes = file();
     let cases = SafeTensors::deserialize(&bytes).unwrap();
     let mut failures = Vec::new();
@@ -79,11 +82,8 @@ fn every_case_agrees_with_onnx_runtime() {
         match model.to_graph(&ConvertOptions::default()) {
             Err(error) => failures.push(format!("{name}: {error}")),
             Ok(converted) => {
-                for (how, run) in [
-                    ("interpreted", interpreted(&converted.graph, &fed)),
-                    ("compiled", compiled(&converted.graph, &fed)),
-                ] {
-                    if let Err(error) = run.and_then(|got| compare(&got, &expected)) {
+                for (how, ran) in run(&converted.graph, &fed) {
+                    if let Err(error) = ran.and_then(|got| compare(&got, &expected, tolerance)) {
                         failures.push(format!("{name}, {how}: {error}"));
                     }
                 }
@@ -91,6 +91,25 @@ fn every_case_agrees_with_onnx_runtime() {
         }
     }
     assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), models.len(), failures.join("\n"));
+}
+
+#[test]
+fn every_case_agrees_with_onnx_runtime() {
+    check_every_case(TOLERANCE, |graph, inputs| {
+        vec![
+            ("interpreted", interpreted(&Processor::cpu(), graph, inputs)),
+            // What a GPU runs.
+            ("portable", interpreted(&Processor::portable_cpu(), graph, inputs)),
+            ("compiled", compiled(graph, inputs)),
+        ]
+    });
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU and a build with the feature cuda"]
+fn every_case_agrees_with_onnx_runtime_on_a_gpu() {
+    let gpu = Processor::cuda(0).unwrap();
+    check_every_case(10.0 * TOLERANCE, |graph, inputs| vec![("on a GPU", interpreted(&gpu, graph, inputs))]);
 }
 
 #[test]

@@ -184,6 +184,7 @@ pub(crate) fn facts(report: &Report<'_>) -> Vec<(String, String)> {
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect::<Vec<_>>();
+    facts.extend(m.backends.iter().map(|(name, version)| (format!("Backend {name}"), version.clone())));
     for (name, model) in &m.models {
         let metric = Metric::named(&model.metric);
         let fp32 = text::or_missing(model.fp32_score, |v| metric.show(v));

@@ -7,7 +7,8 @@ use crate::select::{CellNames, FP32, is_ok, is_usable};
 use crate::text;
 
 /// Executors that are other people's, with the names that people know them by.
-const RUNTIMES: [(&str, &str); 2] = [("onnxruntime", "ONNX Runtime"), ("openvino", "OpenVINO")];
+const RUNTIMES: [(&str, &str); 3] =
+    [("onnxruntime", "ONNX Runtime"), ("openvino", "OpenVINO"), ("cuda", "candle on a GPU")];
 
 const EXPLANATION: &str = "Each cell was timed in turn with the same fp32 plan of calibench, in the same process and on the \
     same inputs; a ratio here is the quotient of two such ratios, its 95 % interval from theirs. Below 1 is faster. Whether \

@@ -29,6 +29,9 @@ pub struct Manifest {
     pub rustc: Option<String>,
     /// Versions of the packages that results depend on.
     pub packages: BTreeMap<String, String>,
+    /// Versions of the backends other than our own that took part. Empty in runs of versions that did not look.
+    #[serde(default)]
+    pub backends: BTreeMap<String, String>,
     /// Instruction set that the kernels ran on.
     pub isa: String,
     /// How much the fixed reference workload swung before the first cell: (p90 − p10) / median of its times. `None` in runs
@@ -64,6 +67,7 @@ impl Default for Manifest {
             machine: Machine::default(),
             rustc: None,
             packages: BTreeMap::new(),
+            backends: BTreeMap::new(),
             isa: String::new(),
             noise: None,
             seeds: Vec::new(),

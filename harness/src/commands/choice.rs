@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::axes::Axes;
 use crate::cli::{kernel_names, names};
-use crate::config::Config;
+use crate::config::{Config, SimulateOn};
 use crate::own::Own;
 use crate::plan::Plan;
 use crate::sources::Sources;
@@ -42,6 +42,9 @@ pub struct Choice {
     /// Samples that ranges are found on
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub calibration_samples: usize,
+    /// What the fp32 model is observed on, and quantization simulated
+    #[arg(long, value_enum, default_value_t)]
+    pub simulate_on: SimulateOn,
     /// Data of your own model; last, because its heading holds for what follows
     #[command(flatten)]
     pub own: Own,
@@ -69,6 +72,7 @@ impl Choice {
         };
         let mut config = Config::embedded().with_axes(&axes);
         config.measure.calibration_samples = self.calibration_samples;
+        config.measure.simulate_on = self.simulate_on;
         Ok((config, Sources { keep_float: self.keep_float.clone(), ..self.own.sources()? }))
     }
 

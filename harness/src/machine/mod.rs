@@ -2,5 +2,6 @@
 
 pub mod counter;
 pub mod cpus;
+pub mod gpu;
 pub mod memory;
 pub mod reference;

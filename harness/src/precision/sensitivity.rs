@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use calibench_engine::interpret::Processor;
 use calibench_graph::Graph;
 use calibench_kernels::Kernels;
 use calibench_quant::Dtype;
@@ -103,11 +104,13 @@ pub fn run(options: &Sensitivity) -> Result<u8> {
     let (subject, ready) = bench.into_parts();
     let samples = spread(&subject.test, options.samples);
     let kernels = Kernels::of(cell.kernel.parse()?)?;
+    let processor = plan.measure.simulate_on.processor()?;
     let sites = match Half::of(format) {
-        Some(half) => half_sites(&ready.graph, half, &samples)?,
+        Some(half) => half_sites(&ready.graph, half, &samples, &processor)?,
         None => {
             let batch = samples.len();
-            let rows = sites::compare("", &ready.graph, &ready.spec, batch, &samples.batch(0..batch))?;
+            let rows =
+                sites::compare("", &ready.graph, &ready.spec, &processor, batch, &samples.batch(0..batch))?;
             site::of_integers(&ready.graph, &rows)
         }
     };
@@ -149,9 +152,9 @@ pub(super) fn spread(test: &Samples, asked: usize) -> Samples {
     test.select_units(&spaced(wanted, test.units()))
 }
 
-fn half_sites(graph: &Graph, half: Half, samples: &Samples) -> Result<Vec<Site>> {
+fn half_sites(graph: &Graph, half: Half, samples: &Samples, processor: &Processor) -> Result<Vec<Site>> {
     let bar = bar(samples.len(), "values of every site");
-    let gathered = statistics::gather(graph, half, samples, |done| {
+    let gathered = statistics::gather(graph, half, samples, processor, |done| {
         bar.set_position(done as u64);
         if interrupt::interrupted() { bail!("interrupted") } else { Ok(()) }
     });

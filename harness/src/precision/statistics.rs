@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use calibench_engine::interpret::{CaptureTap, Captured, Interpreter};
+use calibench_engine::interpret::{CaptureTap, Captured, Interpreter, Processor};
 use calibench_graph::{Binary, Element, Graph, Node, Op, ValueId, computes};
+use calibench_quant::Dtype;
 use calibench_tasks::Samples;
 use serde::Serialize;
 
@@ -98,10 +99,11 @@ pub(super) fn gather(
     graph: &Graph,
     half: Half,
     samples: &Samples,
+    processor: &Processor,
     mut tick: impl FnMut(usize) -> Result<()>,
 ) -> Result<BTreeMap<String, Statistics>> {
-    let wide = Interpreter::new(graph)?;
-    let narrow = Interpreter::computing(graph, half.compute())?;
+    let wide = Interpreter::on(processor, graph, Dtype::Fp32)?;
+    let narrow = Interpreter::on(processor, graph, half.compute())?;
     let sites: Vec<ValueId> = (0..graph.values.len()).map(ValueId).collect();
     let mut all: BTreeMap<String, Statistics> = BTreeMap::new();
     for first in (0..samples.len()).step_by(BATCH) {

@@ -7,13 +7,14 @@ use calibench_quant::{IntFormat, QParams, QuantError, Range, Symmetry, Timing};
 use candle_core::{CpuStorage, CustomOp1, DType, Error, Layout, Result, Shape, Tensor};
 
 use super::patches::contiguous;
+use super::portable::{clip, round_ties_even};
 use super::{Tap, to_vec};
 use crate::{EngineError, QuantSpec};
 
 /// `S · (clamp(round(x / S) + Z) − Z)`, bit for bit [`QParams::fake_quantize`]; channels are axis 0.
 ///
 /// The gradient is straight-through: 1 where the code was not clamped, 0 where it was (Jacob et al.
-/// 2017, arXiv 1712.05877, §3; Krishnamoorthi 2018, arXiv 1806.08342, §2.4). Halves are widened first;
+/// 2017, arXiv 1712.05877, §3; Krishnamoorthi 2018, arXiv 1806.08342, §2.4); on a GPU there is none. Halves are widened first;
 /// the result is fp32.
 ///
 /// # Errors
@@ -23,7 +24,24 @@ pub fn fake_quantize(x: &Tensor, qparams: Arc<QParams>) -> Result<Tensor> {
     if qparams.scale.len() != 1 && qparams.scale.len() != channels {
         return Err(Error::msg(format!("{} scales for {channels} channels", qparams.scale.len())));
     }
-    x.to_dtype(DType::F32)?.contiguous()?.apply_op1(FakeQuantize(qparams))
+    let x = x.to_dtype(DType::F32)?.contiguous()?;
+    if x.device().is_cpu() { x.apply_op1(FakeQuantize(qparams)) } else { composed(&x, &qparams) }
+}
+
+/// The same of candle's own operations, for devices that our loops do not run on.
+fn composed(x: &Tensor, qparams: &QParams) -> Result<Tensor> {
+    let channels = qparams.scale.len();
+    // One number for each index of axis 0, or one for all.
+    let mut shape = vec![1; x.rank()];
+    shape.iter_mut().take(1).for_each(|first| *first = channels);
+    let along = |data: Vec<f32>| Tensor::from_vec(data, shape.as_slice(), x.device());
+    let scale = along((0..channels).map(|c| qparams.scale_of(c)).collect())?;
+    let zero = along((0..channels).map(|c| qparams.zero_point_of(c) as f32).collect())?;
+    let (low, high) = qparams.code_range();
+    let code = round_ties_even(&x.broadcast_div(&scale)?)?.broadcast_add(&zero)?;
+    let value = clip(&code, low as f32, high as f32)?.broadcast_sub(&zero)?.broadcast_mul(&scale)?;
+    // A NaN becomes the zero point, which stands for 0.
+    code.ne(&code)?.where_cond(&value.zeros_like()?, &value)
 }
 
 struct FakeQuantize(Arc<QParams>);
@@ -154,4 +172,47 @@ fn no_sample(site: &str, values: &[f32]) -> QuantError {
     let mut stats = calibench_quant::Stats::default();
     stats.count(0, values);
     stats.no_sample(site)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn the_composed_form_agrees_bit_for_bit() {
+        check_composed(&Device::Cpu);
+    }
+
+    #[test]
+    #[ignore = "needs an NVIDIA GPU and a build with the feature cuda"]
+    fn fake_quantization_on_a_gpu_agrees_bit_for_bit() {
+        check_composed(&Device::new_cuda(0).unwrap());
+    }
+
+    fn check_composed(device: &Device) {
+        let mut values: Vec<f32> = (0..4000).map(|i| (i as f32 - 2000.0) * 0.0173).collect();
+        values[..6].copy_from_slice(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 1e-40, 3e38]);
+        let x = Tensor::from_slice(&values, (4, 1000), &Device::Cpu).unwrap();
+        let bits =
+            |y: Tensor| y.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits);
+        for &format in IntFormat::ALL {
+            for symmetry in [Symmetry::Symmetric, Symmetry::Affine] {
+                let range = |i: usize| Range { low: -1.5 - i as f32, high: 0.5 + 2.0 * i as f32 };
+                let one = QParams::from_range("x", range(0), format, symmetry).unwrap();
+                let mut four = one.clone();
+                let each: Vec<QParams> =
+                    (0..4).map(|i| QParams::from_range("x", range(i), format, symmetry).unwrap()).collect();
+                four.scale = each.iter().map(|q| q.scale[0]).collect();
+                four.zero_point = each.iter().map(|q| q.zero_point[0]).collect();
+                for qparams in [one, four] {
+                    let expected = fake_quantize(&x, Arc::new(qparams.clone())).unwrap();
+                    assert!(
+                        bits(composed(&x.to_device(device).unwrap(), &qparams).unwrap()).eq(bits(expected)),
+                        "{qparams:?}"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -11,23 +11,31 @@
 //! and hardware reductions do; bias and activation round after the product. An ε below the format
 //! becomes zero. Nodes in [`Graph::float`] run in fp32 on what the others give, with their own parameters unrounded;
 //! the others round what they read of them.
+//!
+//! # On a GPU
+//! [`Interpreter::on`] a [`Processor`] runs the same there: reference, halves (in the GPU's own, with fp32 sums), fake quantization
+//! and observation. Operators that candle lacks there (`ScatterND`, `Resize`, powers, …) are computed on the CPU.
 
 mod capture;
 mod fake_quant;
 mod observe;
 mod ops;
 mod patches;
+mod portable;
+mod processor;
 mod relu;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use calibench_graph::{Element, Graph, Node, Op, Value, ValueId, bind, unrounded};
 use calibench_quant::Dtype;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 pub use capture::{CaptureTap, Captured};
 pub use fake_quant::{FakeQuantTap, fake_quantize};
 pub use observe::ObserveTap;
+pub use processor::Processor;
 
 use crate::EngineError;
 
@@ -70,7 +78,8 @@ pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
 /// A graph whose parameters are candle tensors.
 #[derive(Debug)]
 pub struct Interpreter<'g> {
-    graph: &'g Graph,
+    graph: Cow<'g, Graph>,
+    processor: Processor,
     dtype: DType,
     /// Nodes that run in fp32 whatever the type.
     wide: BTreeSet<String>,
@@ -94,21 +103,7 @@ impl<'g> Interpreter<'g> {
     /// # Errors
     /// As [`Interpreter::new`].
     pub fn with_dtype(graph: &'g Graph, dtype: DType) -> Result<Self, EngineError> {
-        let convert = |name: &String, dtype: DType| {
-            let param = graph.params.get(name)?;
-            let tensor = Tensor::from_slice(param.data(), param.shape(), &Device::Cpu);
-            Some(tensor.and_then(|t| t.to_dtype(dtype)).map_err(|e| candle_error(graph, name, e)))
-        };
-        let of = |names: &mut dyn Iterator<Item = &String>, dtype: DType| -> Result<_, EngineError> {
-            names.filter_map(|name| Some(convert(name, dtype)?.map(|t| (name.clone(), t)))).collect()
-        };
-        let mut built = Self::build(graph, dtype, of(&mut graph.params.keys(), dtype)?)?;
-        if dtype != DType::F32 {
-            built.wide = unrounded(graph);
-            let nodes = graph.nodes.iter().filter(|n| built.wide.contains(&n.name));
-            built.wide_params = of(&mut nodes.flat_map(|n| &n.params), DType::F32)?;
-        }
-        Ok(built)
+        Self::prepared(Cow::Borrowed(graph), dtype, &Processor::cpu())
     }
 
     /// Runs as a floating-point dtype computes: halves of the *compute* kind round every operation, all others are fp32 here.
@@ -116,14 +111,35 @@ impl<'g> Interpreter<'g> {
     /// # Errors
     /// As [`Interpreter::new`].
     pub fn computing(graph: &'g Graph, dtype: Dtype) -> Result<Self, EngineError> {
-        Self::with_dtype(
-            graph,
-            match dtype {
-                Dtype::Fp16Compute => DType::F16,
-                Dtype::Bf16Compute => DType::BF16,
-                _ => DType::F32,
-            },
-        )
+        Self::on(&Processor::cpu(), graph, dtype)
+    }
+
+    /// As [`Interpreter::computing`], on a processor.
+    ///
+    /// # Errors
+    /// As [`Interpreter::new`].
+    pub fn on(processor: &Processor, graph: &'g Graph, dtype: Dtype) -> Result<Self, EngineError> {
+        Self::prepared(Cow::Borrowed(graph), tensor_type(dtype), processor)
+    }
+
+    fn prepared(graph: Cow<'g, Graph>, dtype: DType, processor: &Processor) -> Result<Self, EngineError> {
+        graph.validate()?;
+        let convert = |name: &String, dtype: DType| {
+            let param = graph.params.get(name)?;
+            let tensor = Tensor::from_slice(param.data(), param.shape(), &processor.device);
+            Some(tensor.and_then(|t| t.to_dtype(dtype)).map_err(|e| candle_error(&graph, name, e)))
+        };
+        let of = |names: &mut dyn Iterator<Item = &String>, dtype: DType| -> Result<_, EngineError> {
+            names.filter_map(|name| Some(convert(name, dtype)?.map(|t| (name.clone(), t)))).collect()
+        };
+        let params = of(&mut graph.params.keys(), dtype)?;
+        let (mut wide, mut wide_params) = (BTreeSet::new(), BTreeMap::new());
+        if dtype != DType::F32 {
+            wide = unrounded(&graph);
+            let nodes = graph.nodes.iter().filter(|n| wide.contains(&n.name));
+            wide_params = of(&mut nodes.flat_map(|n| &n.params), DType::F32)?;
+        }
+        Ok(Self { graph, processor: processor.clone(), dtype, wide, params, wide_params })
     }
 
     /// Runs in fp32 on these parameters instead of the graph's: those of variables, for training.
@@ -131,18 +147,28 @@ impl<'g> Interpreter<'g> {
     /// # Errors
     /// As [`Interpreter::new`]; a parameter that is missing is a graph error.
     pub fn with_params(graph: &'g Graph, params: BTreeMap<String, Tensor>) -> Result<Self, EngineError> {
-        Self::build(graph, DType::F32, params)
-    }
-
-    fn build(graph: &'g Graph, dtype: DType, params: BTreeMap<String, Tensor>) -> Result<Self, EngineError> {
         graph.validate()?;
-        Ok(Self { graph, dtype, wide: BTreeSet::new(), params, wide_params: BTreeMap::new() })
+        Ok(Self {
+            graph: Cow::Borrowed(graph),
+            processor: Processor::cpu(),
+            dtype: DType::F32,
+            wide: BTreeSet::new(),
+            params,
+            wide_params: BTreeMap::new(),
+        })
     }
 
     /// The graph that runs.
     #[must_use]
-    pub fn graph(&self) -> &'g Graph {
-        self.graph
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Bytes of all parameters as held.
+    #[must_use]
+    pub fn weight_bytes(&self) -> u64 {
+        let tensors = self.params.values().chain(self.wide_params.values());
+        tensors.map(|t| (t.elem_count() * t.dtype().size_in_bytes()) as u64).sum()
     }
 
     /// Runs a batch, each input row-major; gives the output in fp32, row-major.
@@ -156,16 +182,16 @@ impl<'g> Interpreter<'g> {
         inputs: &[&[f32]],
         tap: &mut dyn Tap,
     ) -> Result<Vec<f32>, EngineError> {
-        check_inputs(self.graph, batch, inputs)?;
+        check_inputs(&self.graph, batch, inputs)?;
         let tensor = |(value, data): (&Value, &&[f32])| {
-            let tensor = Tensor::from_slice(data, bind(&value.shape, batch), &Device::Cpu);
-            tensor.map_err(|e| candle_error(self.graph, &value.name, e))
+            let tensor = Tensor::from_slice(data, bind(&value.shape, batch), &self.processor.device);
+            tensor.map_err(|e| candle_error(&self.graph, &value.name, e))
         };
         let inputs: Vec<Tensor> =
             self.graph.input_values().zip(inputs).map(tensor).collect::<Result<_, _>>()?;
         let output = self.forward(batch, &inputs, tap, None)?;
         let flat = output.to_dtype(DType::F32).and_then(|t| t.flatten_all()?.to_vec1());
-        flat.map_err(|e| candle_error(self.graph, "output", e))
+        flat.map_err(|e| candle_error(&self.graph, "output", e))
     }
 
     /// Runs a batch through a graph of one input, which has the graph's input shape with the batch bound.
@@ -203,7 +229,7 @@ impl<'g> Interpreter<'g> {
         tap: &mut dyn Tap,
         mut training: Option<&mut RunningStats>,
     ) -> Result<Tensor, EngineError> {
-        let graph = self.graph;
+        let graph = &*self.graph;
         let mut values: Vec<Option<Tensor>> = vec![None; graph.values.len()];
         let mut order: Vec<_> = graph.input_values().zip(inputs).enumerate().collect();
         // The mask first: a tap may need it to tell what of another input is padding.
@@ -247,8 +273,9 @@ impl<'g> Interpreter<'g> {
                 _ => {
                     let value = graph.value(node.output);
                     let dtype = if value.element == Element::Integer { DType::F32 } else { dtype };
-                    let result = (&bind(&value.shape, batch)[..], dtype);
-                    ops::apply(node, &inputs, &params, batch, result).map_err(at_node)?
+                    let shape = &bind(&value.shape, batch)[..];
+                    let job = ops::Job { node, batch, shape, dtype, portable: self.processor.portable };
+                    ops::apply(&job, &inputs, &params).map_err(at_node)?
                 }
             };
             values[node.output.0] = Some(tap.value(node.output, output).map_err(at_node)?);
@@ -273,9 +300,30 @@ impl<'g> Interpreter<'g> {
                 calibench_graph::GraphError::MissingParam { node: node.name.clone(), param: name.clone() }
             })?;
             let tapped = tap.param(node, index, param.clone());
-            params.push(tapped.map_err(|e| candle_error(self.graph, &node.name, e))?);
+            params.push(tapped.map_err(|e| candle_error(&self.graph, &node.name, e))?);
         }
         Ok(params)
+    }
+}
+
+impl Interpreter<'static> {
+    /// As [`Interpreter::on`], with a graph of its own: what is held is on the processor, and nothing else.
+    ///
+    /// # Errors
+    /// As [`Interpreter::new`].
+    pub fn owned(processor: &Processor, graph: &Graph, dtype: Dtype) -> Result<Self, EngineError> {
+        let mut built = Self::prepared(Cow::Owned(graph.clone()), tensor_type(dtype), processor)?;
+        built.graph.to_mut().params.clear();
+        Ok(built)
+    }
+}
+
+/// What values are held in.
+fn tensor_type(dtype: Dtype) -> DType {
+    match dtype {
+        Dtype::Fp16Compute => DType::F16,
+        Dtype::Bf16Compute => DType::BF16,
+        _ => DType::F32,
     }
 }
 

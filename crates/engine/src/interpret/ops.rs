@@ -1,33 +1,41 @@
 //! The operators, composed from candle operations that have gradients.
 
 use calibench_graph::{Conv2d, Node, Op, Window, bind, eval};
-use candle_core::{D, DType, Device, Error, Result, Tensor};
+use candle_core::{D, DType, Error, Result, Tensor};
 
 use super::patches::patches;
 use super::relu::relu;
-use super::{BATCH_NORM_MOMENTUM, to_vec};
+use super::{BATCH_NORM_MOMENTUM, portable, to_vec};
 
-/// What a node computes, of this shape and type; formulas are at [`Op`].
-pub(super) fn apply(
-    node: &Node,
-    inputs: &[Tensor],
-    params: &[Tensor],
-    batch: usize,
-    (shape, dtype): (&[usize], DType),
-) -> Result<Tensor> {
+/// A node to compute for a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Job<'a> {
+    pub node: &'a Node,
+    pub batch: usize,
+    /// Shape of the result.
+    pub shape: &'a [usize],
+    /// Type of the result.
+    pub dtype: DType,
+    /// Whether only operations that every device has are taken.
+    pub portable: bool,
+}
+
+/// What a node computes; formulas are at [`Op`].
+pub(super) fn apply(job: &Job<'_>, inputs: &[Tensor], params: &[Tensor]) -> Result<Tensor> {
+    let Job { node, batch, shape, dtype, portable } = *job;
     if let Op::Constant { .. } = node.op {
         return Ok(params[0].clone());
     }
     let x = &inputs[0];
     match &node.op {
         Op::Linear => linear(x, &params[0], params.get(1)),
-        Op::Conv2d(attributes) => conv2d(x, &params[0], params.get(1), attributes),
+        Op::Conv2d(attributes) => conv2d(x, &params[0], params.get(1), attributes, portable),
         Op::BatchNorm2d { epsilon } => {
             let statistics = |i: usize| params[i].reshape((1, (), 1, 1));
             normalise(x, &statistics(2)?, &statistics(3)?, &statistics(0)?, &statistics(1)?, *epsilon)
         }
         Op::LayerNorm { epsilon } => layer_norm(x, &params[0], &params[1], *epsilon),
-        Op::Relu => relu(x),
+        Op::Relu => relu(x, portable),
         Op::Gelu => x.to_dtype(DType::F32)?.gelu_erf()?.to_dtype(x.dtype()),
         Op::Add => x.to_dtype(dtype)?.broadcast_add(&inputs[1].to_dtype(dtype)?),
         Op::AddParam => x.broadcast_add(&params[0]),
@@ -36,27 +44,26 @@ pub(super) fn apply(
         Op::Softmax => softmax(x),
         Op::Reshape { shape } => x.reshape(bind(shape, batch)),
         Op::Permute { axes } => x.permute(axes.as_slice())?.contiguous(),
-        Op::MaxPool2d(window) => max_pool(x, window, shape),
+        Op::MaxPool2d(window) => max_pool(x, window, shape, portable),
         Op::GlobalAvgPool => mean(&x.flatten_from(2)?, 2),
         Op::MeanTokens => mean(x, 1),
-        _ => evaluated(node, inputs, params, (shape, dtype)),
+        _ => {
+            let composed = if portable { portable::apply(job, inputs, params)? } else { None };
+            composed.map_or_else(|| evaluated(job, inputs, params), Ok)
+        }
     }
 }
 
-/// The reference evaluation, which has no gradient; its result is rounded once.
-fn evaluated(
-    node: &Node,
-    inputs: &[Tensor],
-    params: &[Tensor],
-    (shape, dtype): (&[usize], DType),
-) -> Result<Tensor> {
+/// The reference evaluation on the CPU, which has no gradient; its result is rounded once.
+fn evaluated(job: &Job<'_>, inputs: &[Tensor], params: &[Tensor]) -> Result<Tensor> {
+    let Job { node, shape, dtype, .. } = *job;
     let tensors: Vec<&Tensor> = inputs.iter().chain(params).collect();
     let data = tensors.iter().map(|t| to_vec(t)).collect::<Result<Vec<_>>>()?;
     let views: Vec<_> =
         tensors.iter().zip(&data).map(|(t, data)| eval::View { shape: t.dims(), data }).collect();
     let mut out = vec![0.0; shape.iter().product()];
     eval::eval(&node.name, &node.op, &views, shape, &mut out).map_err(Error::wrap)?;
-    Tensor::from_vec(out, shape, &Device::Cpu)?.to_dtype(dtype)
+    Tensor::from_vec(out, shape, inputs[0].device())?.to_dtype(dtype)
 }
 
 /// Sum in fp32, divided, rounded once; without the axis.
@@ -71,7 +78,12 @@ fn mean_last(x: &Tensor) -> Result<Tensor> {
 }
 
 /// `lhs · rhs` with fp32 accumulation, rounded once to the type of `lhs`.
+///
+/// So do the matrix units of a GPU on halves; a CPU is given fp32.
 fn product(lhs: &Tensor, rhs: &Tensor) -> Result<Tensor> {
+    if !lhs.device().is_cpu() {
+        return lhs.matmul(rhs);
+    }
     lhs.to_dtype(DType::F32)?.matmul(&rhs.to_dtype(DType::F32)?)?.to_dtype(lhs.dtype())
 }
 
@@ -83,16 +95,27 @@ fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> 
     y.reshape([&x.dims()[..x.rank() - 1], &[out]].concat())
 }
 
-/// A product of patch rows with the kernels, by group.
-fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, attributes: &Conv2d) -> Result<Tensor> {
+/// A product of patch rows with the kernels, by group; candle's own convolution where only portable operations are taken, and it has it.
+fn conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    attributes: &Conv2d,
+    portable: bool,
+) -> Result<Tensor> {
     let (out, _, kh, kw) = weight.dims4()?;
     let (groups, n) = (attributes.groups, x.dim(0)?);
-    let (rows, [oh, ow]) = patches(x, [kh, kw], attributes)?;
+    let with_bias = |y: Tensor| bias.map_or(Ok(y.clone()), |b| y.broadcast_add(&b.reshape((1, out, 1, 1))?));
+    let Conv2d { stride, padding: [top, left, bottom, right], dilation, .. } = *attributes;
+    if portable && stride[0] == stride[1] && dilation[0] == dilation[1] {
+        let padded = x.pad_with_zeros(2, top, bottom)?.pad_with_zeros(3, left, right)?.contiguous()?;
+        return with_bias(padded.conv2d(weight, 0, stride[0], dilation[0], groups)?);
+    }
+    let (rows, [oh, ow]) = patches(x, [kh, kw], attributes, portable)?;
     let weight = weight.reshape((groups, out / groups, ()))?;
     let y = product(&rows, &weight.transpose(1, 2)?)?;
     let y = y.reshape((groups, n, oh * ow, out / groups))?.permute((1, 0, 3, 2))?.contiguous()?;
-    let y = y.reshape((n, out, oh, ow))?;
-    bias.map_or(Ok(y.clone()), |b| y.broadcast_add(&b.reshape((1, out, 1, 1))?))
+    with_bias(y.reshape((n, out, oh, ow))?)
 }
 
 /// `γ · (x − mean) / √(variance + ε) + β`, each step rounded.
@@ -153,7 +176,7 @@ fn softmax(x: &Tensor) -> Result<Tensor> {
 }
 
 /// The largest of the window's taps, tap by tap; works for windows that overlap, with gradient.
-fn max_pool(x: &Tensor, window: &Window, shape: &[usize]) -> Result<Tensor> {
+fn max_pool(x: &Tensor, window: &Window, shape: &[usize], portable: bool) -> Result<Tensor> {
     let (n, channels, h, w) = x.dims4()?;
     let Window { kernel: [kh, kw], stride, padding, dilation } = *window;
     if window.tiles(h, w) {
@@ -162,11 +185,11 @@ fn max_pool(x: &Tensor, window: &Window, shape: &[usize]) -> Result<Tensor> {
     let attributes = Conv2d { stride, padding, dilation, groups: 1 };
     // One image per channel, so that a patch holds one window. Padded positions are 0 there and must not win.
     let plane = x.reshape((n * channels, 1, h, w))?;
-    let rows = patches(&plane, [kh, kw], &attributes)?.0;
+    let rows = patches(&plane, [kh, kw], &attributes, portable)?.0;
     let rows = if padding == [0; 4] {
         rows
     } else {
-        let inside = patches(&plane.ones_like()?, [kh, kw], &attributes)?.0.ne(0.0)?;
+        let inside = patches(&plane.ones_like()?, [kh, kw], &attributes, portable)?.0.ne(0.0)?;
         inside.where_cond(&rows, &rows.ones_like()?.affine(0.0, f64::NEG_INFINITY)?)?
     };
     rows.max(D::Minus1)?.reshape(shape)

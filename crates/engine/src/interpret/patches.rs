@@ -19,14 +19,23 @@ struct Geometry {
 /// Gathers `[N, C, H, W]` to rows `[groups, N·OH·OW, C/groups·kh·kw]`; also gives `[OH, OW]`.
 ///
 /// Row order is sample, output row, output column; within a row channel, kernel row, kernel column, so
-/// that a weight `[out, C/groups, kh, kw]` flattens to match. Padding is zero.
-pub(super) fn patches(x: &Tensor, kernel: [usize; 2], attributes: &Conv2d) -> Result<(Tensor, [usize; 2])> {
+/// that a weight `[out, C/groups, kh, kw]` flattens to match. Padding is zero. Where only portable operations are taken, elements
+/// are selected by a table of positions.
+pub(super) fn patches(
+    x: &Tensor,
+    kernel: [usize; 2],
+    attributes: &Conv2d,
+    portable: bool,
+) -> Result<(Tensor, [usize; 2])> {
     let (n, c, h, w) = x.dims4()?;
     let Conv2d { stride, padding: [top, left, bottom, right], dilation, .. } = *attributes;
     let size =
         |padded: usize, axis: usize| (padded - dilation[axis] * (kernel[axis] - 1) - 1) / stride[axis] + 1;
     let out = [size(h + top + bottom, 0), size(w + left + right, 1)];
     let geometry = Geometry { attributes: *attributes, kernel, image: [n, c, h, w], out };
+    if portable {
+        return Ok((geometry.select(x)?, out));
+    }
     let dtype = x.dtype();
     let rows = x.to_dtype(DType::F32)?.contiguous()?.apply_op1(Gather(geometry))?;
     Ok((rows.to_dtype(dtype)?, out))
@@ -35,6 +44,22 @@ pub(super) fn patches(x: &Tensor, kernel: [usize; 2], attributes: &Conv2d) -> Re
 impl Geometry {
     fn row_len(&self) -> usize {
         self.image[1] / self.attributes.groups * self.kernel[0] * self.kernel[1]
+    }
+
+    fn shape(&self) -> (usize, usize, usize) {
+        (self.attributes.groups, self.rows(), self.row_len())
+    }
+
+    /// The rows, by a table of where each element lies; padding lies behind the image.
+    fn select(&self, x: &Tensor) -> Result<Tensor> {
+        let (groups, rows, len) = self.shape();
+        let pixels = self.image.iter().product::<usize>();
+        let mut positions = vec![pixels as u32; groups * rows * len];
+        self.for_each(|row, pixel| positions[row] = pixel as u32);
+        let positions = Tensor::from_vec(positions, groups * rows * len, x.device())?;
+        let padding = Tensor::zeros(1, x.dtype(), x.device())?;
+        let flat = Tensor::cat(&[&x.flatten_all()?, &padding], 0)?;
+        flat.index_select(&positions, 0)?.reshape(self.shape())
     }
 
     fn rows(&self) -> usize {
@@ -82,7 +107,7 @@ impl CustomOp1 for Gather {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let image = contiguous(storage, layout)?;
-        let shape = (self.0.attributes.groups, self.0.rows(), self.0.row_len());
+        let shape = self.0.shape();
         let mut rows = vec![0.0_f32; shape.0 * shape.1 * shape.2];
         self.0.for_each(|row, pixel| rows[row] = image[pixel]);
         Ok((CpuStorage::F32(rows), Shape::from(shape)))
@@ -112,4 +137,22 @@ pub(super) fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result
         .contiguous_offsets()
         .ok_or_else(|| candle_core::Error::RequiresContiguous { op: "custom operation" }.bt())?;
     Ok(&storage.as_slice::<f32>()?[start..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn selecting_by_positions_gives_the_same_rows() {
+        let x = Tensor::arange(0_f32, 2.0 * 4.0 * 7.0 * 5.0, &Device::Cpu).unwrap();
+        let x = x.reshape((2, 4, 7, 5)).unwrap();
+        let attributes = Conv2d { stride: [2, 1], padding: [1, 0, 2, 1], dilation: [1, 2], groups: 2 };
+        let rows = |portable| {
+            let (rows, size) = patches(&x, [3, 2], &attributes, portable).unwrap();
+            (rows.to_vec3::<f32>().unwrap(), size)
+        };
+        assert_eq!(rows(false), rows(true));
+    }
 }

@@ -4,8 +4,11 @@ use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
 
 use super::patches::contiguous;
 
-/// `max(x, 0)`, NaN for NaN. The gradient is 1 from 0 on.
-pub(super) fn relu(x: &Tensor) -> Result<Tensor> {
+/// `max(x, 0)`, NaN for NaN. The gradient is 1 from 0 on; where only portable operations are taken, it is that of a choice.
+pub(super) fn relu(x: &Tensor, portable: bool) -> Result<Tensor> {
+    if portable {
+        return x.lt(0.0)?.where_cond(&x.zeros_like()?, x);
+    }
     x.to_dtype(DType::F32)?.contiguous()?.apply_op1(Relu)?.to_dtype(x.dtype())
 }
 
@@ -36,9 +39,11 @@ mod tests {
     fn nan_passes_and_negative_values_do_not() {
         let x = Tensor::new(&[f32::NAN, -1.0, 2.0], &Device::Cpu).unwrap();
         for dtype in [DType::F32, DType::F16, DType::BF16] {
-            let y = relu(&x.to_dtype(dtype).unwrap()).unwrap().to_dtype(DType::F32).unwrap();
-            let y: Vec<f32> = y.to_vec1().unwrap();
-            assert!(y[0].is_nan() && y[1..] == [0.0, 2.0], "{y:?}");
+            for portable in [false, true] {
+                let y = relu(&x.to_dtype(dtype).unwrap(), portable).unwrap().to_dtype(DType::F32).unwrap();
+                let y: Vec<f32> = y.to_vec1().unwrap();
+                assert!(y[0].is_nan() && y[1..] == [0.0, 2.0], "{y:?}");
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use calibench_quant::{Dtype, Granularity, IntFormat, QParams, Range, Symmetry, T
 use calibench_store::LatencyRow;
 
 use super::Mode;
-use crate::backend::{self, NATIVE, Runner};
+use crate::backend::{self, CUDA, NATIVE, Runner};
 use crate::cell::{views, weight_params};
 use crate::clock;
 use crate::precision::half::Half;
@@ -35,6 +35,9 @@ impl Machine<'_> {
         if self.backend == NATIVE {
             let options = CompileOptions { kernels: self.kernels, threads: self.threads, max_batch: 1 };
             return Ok(Runner::Native(Box::new(Executable::compile(graph, spec, options)?)));
+        }
+        if self.backend == CUDA {
+            return backend::on_gpu(graph, spec.dtype);
         }
         let onnx = match spec.dtype {
             // Everything in fp16: what a model's export keeps in fp32 is a choice that is not asked about.

@@ -1,0 +1,65 @@
+//! What an interpreter computes on.
+
+use candle_core::{Device, utils::cuda_is_available};
+
+use crate::EngineError;
+
+/// A CPU, or a GPU through CUDA.
+#[derive(Debug, Clone)]
+pub struct Processor {
+    pub(super) device: Device,
+    /// Whether operators are composed of what candle has on every device. On a CPU the others are loops of our own, which are
+    /// faster, sum in 64-bit floats and have gradients.
+    pub(super) portable: bool,
+}
+
+impl Processor {
+    /// The CPU.
+    #[must_use]
+    pub fn cpu() -> Self {
+        Self { device: Device::Cpu, portable: false }
+    }
+
+    /// The CPU, with the operations that a GPU runs: for tests on machines that have none.
+    #[must_use]
+    pub fn portable_cpu() -> Self {
+        Self { device: Device::Cpu, portable: true }
+    }
+
+    /// CUDA's GPU of that number.
+    ///
+    /// # Errors
+    /// [`EngineError::Cuda`] in a build without the feature `cuda`, and where there is no such GPU.
+    pub fn cuda(ordinal: usize) -> Result<Self, EngineError> {
+        if !cuda_is_available() {
+            return Err(EngineError::Cuda {
+                reason: "this build has no CUDA support; with CUDA's toolkit installed, build with \
+                         `cargo build --release --features cuda`"
+                    .to_owned(),
+            });
+        }
+        match Device::new_cuda(ordinal) {
+            Ok(device) => Ok(Self { device, portable: true }),
+            Err(error) => Err(EngineError::Cuda { reason: format!("GPU {ordinal} cannot be used: {error}") }),
+        }
+    }
+
+    /// Whether it is a GPU.
+    #[must_use]
+    pub fn is_gpu(&self) -> bool {
+        !self.device.is_cpu()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_cuda_says_how_to_get_one() {
+        if !cuda_is_available() {
+            let error = Processor::cuda(0).unwrap_err().to_string();
+            assert!(error.contains("--features cuda"), "{error}");
+        }
+    }
+}
