@@ -42,11 +42,36 @@ pub(crate) struct Rows<'a, T> {
 }
 
 impl<'a, T> Rows<'a, T> {
+    /// Where each row begins, once it is seen that all of its pieces lie in the data: piece i is the `len` elements from
+    /// `i · stride` on.
+    ///
+    /// # Panics
+    /// When they do not.
+    #[inline(always)]
+    pub(crate) fn begin<const MR: usize>(&self) -> [*const T; MR] {
+        let Pieces { count, len, stride } = self.pieces;
+        let starts: &[usize; MR] = self.starts.try_into().expect("a start for each row");
+        let reach = count.saturating_sub(1).saturating_mul(stride).saturating_add(len);
+        let last = self.data.len().checked_sub(reach).expect("the pieces of a row lie in the data");
+        let mut rows = [self.data.as_ptr(); MR];
+        for r in 0..MR {
+            assert!(starts[r] <= last, "a row begins at {}, the last that fits at {last}", starts[r]);
+            rows[r] = rows[r].wrapping_add(starts[r]);
+        }
+        rows
+    }
+
     /// Piece `piece` of each row.
     #[inline(always)]
     pub(crate) fn piece<const MR: usize>(&self, piece: usize) -> [&'a [T]; MR] {
         let Pieces { len, stride, .. } = self.pieces;
-        std::array::from_fn(|r| &self.data[self.starts[r] + piece * stride..][..len])
+        let starts: &[usize; MR] = self.starts.try_into().expect("a start for each row");
+        let mut rows = [&self.data[..0]; MR];
+        // No closure: it would be called for each row.
+        for r in 0..MR {
+            rows[r] = &self.data[starts[r] + piece * stride..][..len];
+        }
+        rows
     }
 }
 

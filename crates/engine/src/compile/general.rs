@@ -1,7 +1,7 @@
 //! Operators without a step of their own: the graph crate's reference evaluation over the plan's buffers.
 
 use calibench_graph::eval::{PerAxis, View, eval};
-use calibench_graph::{Dim, Element, Node, Op, Tensor, bind};
+use calibench_graph::{Dim, Element, Node, Op, Tensor, ValueId, bind};
 use smallvec::SmallVec;
 
 use super::lower::Lowering;
@@ -98,6 +98,27 @@ impl Source {
     }
 }
 
+/// An operator that only moves elements of images along axes, for images that are held channels-last; `None` for others.
+fn in_channels_last(op: &Op) -> Option<Op> {
+    let place = |axis: usize| [0, 3, 1, 2].get(axis).copied().unwrap_or(axis);
+    Some(match op {
+        Op::Slice { axis, start, step, len } => {
+            Op::Slice { axis: place(*axis), start: *start, step: *step, len: *len }
+        }
+        Op::Pad { pads, mode } => Op::Pad { pads: channels_last(pads), mode: *mode },
+        Op::Concat { axis } => Op::Concat { axis: place(*axis) },
+        _ => return None,
+    })
+}
+
+/// What belongs to the axes of an image, for one that is held channels-last.
+fn channels_last<T: Copy>(of_axes: &[T]) -> Vec<T> {
+    match *of_axes {
+        [n, c, h, w] => vec![n, h, w, c],
+        _ => of_axes.to_vec(),
+    }
+}
+
 impl Lowering<'_> {
     /// Lowers an operator by its reference evaluation.
     pub(super) fn general(&mut self, node: &Node) -> Result<(), EngineError> {
@@ -112,7 +133,10 @@ impl Lowering<'_> {
                     .inputs
                     .iter()
                     .all(|v| self.graph.value(*v).shape == output.shape && !self.is_constant(*v));
-        let layout = if elementwise { self.layout(node.inputs[0]) } else { Layout::Plain };
+        let moved = in_channels_last(&node.op).filter(|_| self.only_images(node));
+        let image = moved.is_some() && self.layout(node.inputs[0]) == Layout::ChannelsLast;
+        let layout = if elementwise || image { self.layout(node.inputs[0]) } else { Layout::Plain };
+        let laid = |shape: &[Dim]| if image { channels_last(shape) } else { shape.to_vec() };
 
         // Conversions push steps of their own, so they come before anything is read.
         let mut tensors = Vec::new();
@@ -125,7 +149,7 @@ impl Lowering<'_> {
                 (None, Some(constant)) => Source::Constant(self.constant(constant, 0)?),
                 (tensor, _) => Source::Buffer {
                     slot: self.read(tensor.unwrap_or_default()),
-                    shape: self.graph.value(*value).shape.clone(),
+                    shape: laid(&self.graph.value(*value).shape),
                 },
             });
         }
@@ -133,13 +157,25 @@ impl Lowering<'_> {
             inputs.push(Source::Constant(self.constant(node, index)?));
         }
         let out = self.new_f32(node.output);
-        let (name, op) = (node.name.clone(), node.op.clone());
-        let (shape, element, to) = (output.shape.clone(), output.element, self.slot(out));
+        let name = node.name.clone();
+        let op = moved.filter(|_| image).unwrap_or_else(|| node.op.clone());
+        let (shape, element, to) = (laid(&output.shape), output.element, self.slot(out));
         self.push(Step::General(Box::new(General { name, op, inputs, shape, element, to })));
         self.define_float(node.output, out, layout)
     }
 
-    fn is_constant(&self, value: calibench_graph::ValueId) -> bool {
+    /// Whether a node reads and gives images, none of them constant.
+    fn only_images(&self, node: &Node) -> bool {
+        let image = |value: ValueId| {
+            matches!(
+                self.graph.value(value).shape[..],
+                [Dim::Batch, Dim::Fixed(_), Dim::Fixed(_), Dim::Fixed(_)]
+            )
+        };
+        image(node.output) && node.inputs.iter().all(|value| image(*value) && !self.is_constant(*value))
+    }
+
+    fn is_constant(&self, value: ValueId) -> bool {
         self.graph.producer(value).is_some_and(|n| matches!(n.op, Op::Constant { .. }))
     }
 

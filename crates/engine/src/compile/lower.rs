@@ -7,6 +7,7 @@ use calibench_kernels::{Kernels, Quantizer};
 use calibench_quant::{Dtype, IntFormat, QParams, Timing};
 
 use super::layout;
+use super::order::order;
 use super::step::{CodeRange, Planned, SiteParams, Step};
 use super::storage::{Assignment, Kind, Lifetime, Slot};
 use super::values::{Layout, State};
@@ -74,7 +75,7 @@ pub(super) fn lower(graph: &Graph, spec: &QuantSpec, kernels: Kernels) -> Result
     }
 
     let mut fused = BTreeSet::new();
-    for node in &graph.nodes {
+    for node in order(graph).into_iter().map(|i| &graph.nodes[i]) {
         if !fused.contains(&node.output) {
             lowering.dtype = lowering.dtype_of(node);
             lowering.node(node, &mut fused)?;

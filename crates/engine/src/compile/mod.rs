@@ -15,6 +15,7 @@ mod lower;
 mod lower_node;
 mod lower_product;
 mod matmul;
+mod order;
 mod product;
 mod profile;
 mod remap;

@@ -2,6 +2,7 @@
 
 use super::Lanes;
 use super::finish::{FinishBlock, Sum};
+use super::vector::Vector;
 use crate::blocks::Block;
 use crate::depthwise::Depthwise;
 use crate::finish::{Finish, Output};
@@ -46,7 +47,7 @@ pub(crate) struct DepthwiseRows<'a, 'b, T: Term> {
 
 impl<T: Term> Lanes for DepthwiseRows<'_, '_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vector>(self) {
         let Self { shape, images, pad, weights, first, rows, sums, finish, mut output } = self;
         let channels = shape.channels;
         for top in 0..rows {
@@ -68,7 +69,7 @@ impl<T: Term> Lanes for DepthwiseRows<'_, '_, T> {
                 }
             }
             let block = Block { top, rows: 1, left: 0, width: channels, acc: sums, ld: channels };
-            FinishBlock { block, finish, output: &mut output, ld: channels }.run();
+            FinishBlock { block, finish, output: &mut output, ld: channels }.run::<V>();
         }
     }
 }

@@ -1,27 +1,31 @@
 //! What becomes of the sums of a product: scale, bias, residual, activation, output type.
 
+use std::ops::Range;
+
 use super::Lanes;
-use super::math::{gelu, relu};
+use super::math::gelu;
+use super::vector::Vector;
 use crate::blocks::Block;
 use crate::finish::{Activation, Finish, Output, Quantizer, Residual};
 use crate::pack::PANEL;
 
 /// A sum as an operand of floating-point arithmetic.
 pub(crate) trait Sum: Copy {
-    fn corrected(self, correction: i32) -> f32;
+    /// Sixteen sums, with corrections.
+    fn corrected<V: Vector>(sums: &[Self; PANEL], correction: V::Int) -> V;
 }
 
 impl Sum for i32 {
     #[inline(always)]
-    fn corrected(self, correction: i32) -> f32 {
-        self.wrapping_add(correction) as f32
+    fn corrected<V: Vector>(sums: &[i32; PANEL], correction: V::Int) -> V {
+        V::from_int(V::add_int(V::load_int(sums), correction))
     }
 }
 
 impl Sum for f32 {
     #[inline(always)]
-    fn corrected(self, _: i32) -> f32 {
-        self
+    fn corrected<V: Vector>(sums: &[f32; PANEL], _: V::Int) -> V {
+        V::load(sums)
     }
 }
 
@@ -35,46 +39,147 @@ pub(crate) struct FinishBlock<'a, 'b, T> {
 
 impl<T: Sum> Lanes for FinishBlock<'_, '_, T> {
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vector>(self) {
         let Self { block, finish, output, ld } = self;
-        // Column by panel: what belongs to its columns stays in registers, and every loop has sixteen lanes.
-        for first in (0..block.width).step_by(PANEL) {
-            // Apart, so that whole panels are written by one store; one path for both calls memcpy for each row.
-            if block.width - first >= PANEL {
-                panel::<true, T>(&block, finish, output, ld, first);
-            } else {
-                panel::<false, T>(&block, finish, output, ld, first);
+        match output {
+            Output::F32(out) => with_residual::<V, T>(&block, finish, &mut Numbers(out), ld),
+            Output::S8(out, quantizer) => {
+                let codes = Codes::<V>::new(*quantizer);
+                with_residual::<V, T>(&block, finish, &mut Quantized { out, codes }, ld);
             }
+        }
+    }
+}
+
+/// Chooses, outside of all loops, what is added.
+#[inline(always)]
+fn with_residual<V: Vector, T: Sum>(
+    block: &Block<'_, T>,
+    finish: &Finish<'_>,
+    out: &mut impl Place<V>,
+    ld: usize,
+) {
+    match finish.residual {
+        None => panels(block, finish, &Nothing, out, ld),
+        Some(Residual::F32(residual)) => panels(block, finish, &residual, out, ld),
+        Some(Residual::S8 { codes, scale, zero_point }) => {
+            let (zero, scale) = (V::splat_int(zero_point.wrapping_neg()), V::splat(scale));
+            panels(block, finish, &Dequantized { codes, zero, scale }, out, ld);
+        }
+    }
+}
+
+#[inline(always)]
+fn panels<V: Vector, T: Sum>(
+    block: &Block<'_, T>,
+    finish: &Finish<'_>,
+    residual: &impl Addend<V>,
+    out: &mut impl Place<V>,
+    ld: usize,
+) {
+    // Column by panel: what belongs to its columns stays in registers, and every loop has sixteen lanes.
+    for first in (0..block.width).step_by(PANEL) {
+        // Apart, so that whole panels are written by one store; one path for both calls memcpy for each row.
+        if block.width - first >= PANEL {
+            panel::<V, true, T>(block, finish, residual, out, ld, first);
+        } else {
+            panel::<V, false, T>(block, finish, residual, out, ld, first);
         }
     }
 }
 
 /// The rows of a block in one panel, which is `FULL` or the last.
 #[inline(always)]
-fn panel<const FULL: bool, T: Sum>(
+fn panel<V: Vector, const FULL: bool, T: Sum>(
     block: &Block<'_, T>,
     finish: &Finish<'_>,
-    output: &mut Output<'_>,
+    residual: &impl Addend<V>,
+    out: &mut impl Place<V>,
     ld: usize,
     first: usize,
 ) {
     let width = if FULL { PANEL } else { block.width - first };
-    let columns = Columns::new(finish, block.left + first, width);
+    let columns = Columns::<V>::new(finish, block.left + first, width);
     for r in 0..block.rows {
         let sums = block.acc[r * block.ld + first..].first_chunk().expect("sums fill whole panels");
         let row = block.top + r;
         let at = row * ld + block.left + first;
         let of_row = finish.row_correction.get(row).copied().unwrap_or(0);
-        let values = columns.finish::<FULL, T>(sums, of_row, finish, at..at + width);
-        match output {
-            Output::F32(out) => store::<FULL, _>(&values, &mut out[at..at + width]),
-            Output::S8(out, quantizer) => {
-                let mut codes = [0; PANEL];
-                quantize(&values, *quantizer, &mut codes);
-                store::<FULL, _>(&codes, &mut out[at..at + width]);
-            }
-        }
+        let sums = T::corrected::<V>(sums, V::add_int(columns.correction, V::splat_int(of_row)));
+        let values = residual.add::<FULL>(sums.mul(columns.scale).add(columns.bias), at..at + width);
+        out.put::<FULL>(activate(values, finish.activation), at..at + width);
     }
+}
+
+/// What is added to scaled sums.
+trait Addend<V: Vector> {
+    /// Adds those of a place in the output.
+    fn add<const FULL: bool>(&self, values: V, at: Range<usize>) -> V;
+}
+
+struct Nothing;
+
+impl<V: Vector> Addend<V> for Nothing {
+    #[inline(always)]
+    fn add<const FULL: bool>(&self, values: V, _: Range<usize>) -> V {
+        values
+    }
+}
+
+impl<V: Vector> Addend<V> for &[f32] {
+    #[inline(always)]
+    fn add<const FULL: bool>(&self, values: V, at: Range<usize>) -> V {
+        values.add(V::load(&load::<FULL, _>(&self[at], 0.0)))
+    }
+}
+
+struct Dequantized<'a, V: Vector> {
+    codes: &'a [i8],
+    /// The zero point, negated.
+    zero: V::Int,
+    scale: V,
+}
+
+impl<V: Vector> Addend<V> for Dequantized<'_, V> {
+    #[inline(always)]
+    fn add<const FULL: bool>(&self, values: V, at: Range<usize>) -> V {
+        let codes = V::load_s8(&load::<FULL, _>(&self.codes[at], 0));
+        values.add(V::from_int(V::add_int(codes, self.zero)).mul(self.scale))
+    }
+}
+
+/// Where values go.
+trait Place<V: Vector> {
+    fn put<const FULL: bool>(&mut self, values: V, at: Range<usize>);
+}
+
+struct Numbers<'a>(&'a mut [f32]);
+
+impl<V: Vector> Place<V> for Numbers<'_> {
+    #[inline(always)]
+    fn put<const FULL: bool>(&mut self, values: V, at: Range<usize>) {
+        store::<FULL, _>(&lanes(values), &mut self.0[at]);
+    }
+}
+
+struct Quantized<'a, V: Vector> {
+    out: &'a mut [i8],
+    codes: Codes<V>,
+}
+
+impl<V: Vector> Place<V> for Quantized<'_, V> {
+    #[inline(always)]
+    fn put<const FULL: bool>(&mut self, values: V, at: Range<usize>) {
+        store::<FULL, _>(&self.codes.of(values), &mut self.out[at]);
+    }
+}
+
+/// The numbers of a vector.
+#[inline(always)]
+pub(super) fn lanes<V: Vector>(values: V) -> [f32; PANEL] {
+    let mut lanes = [0.0; PANEL];
+    values.store(&mut lanes);
+    lanes
 }
 
 /// Writes the lanes that are there.
@@ -99,89 +204,68 @@ fn load<const FULL: bool, T: Copy>(from: &[T], fill: T) -> [T; PANEL] {
 }
 
 /// What belongs to the columns of a panel.
-struct Columns {
-    correction: [i32; PANEL],
-    scale: [f32; PANEL],
-    bias: [f32; PANEL],
+struct Columns<V: Vector> {
+    correction: V::Int,
+    scale: V,
+    bias: V,
 }
 
-impl Columns {
+impl<V: Vector> Columns<V> {
     #[inline(always)]
     fn new(finish: &Finish<'_>, first: usize, width: usize) -> Self {
         let end = first + width;
         Self {
             correction: match finish.correction {
-                [] => [0; PANEL],
-                all => load::<false, _>(&all[first..end], 0),
+                [] => V::splat_int(0),
+                all => V::load_int(&load::<false, _>(&all[first..end], 0)),
             },
             scale: match finish.scale {
-                [] => [1.0; PANEL],
-                [scale] => [*scale; PANEL],
-                all => load::<false, _>(&all[first..end], 1.0),
+                [] => V::splat(1.0),
+                [scale] => V::splat(*scale),
+                all => V::load(&load::<false, _>(&all[first..end], 1.0)),
             },
             bias: match finish.bias {
-                [] => [0.0; PANEL],
-                all => load::<false, _>(&all[first..end], 0.0),
+                [] => V::splat(0.0),
+                all => V::load(&load::<false, _>(&all[first..end], 0.0)),
             },
         }
     }
-
-    /// One row of values; `at` is their place in the output.
-    #[inline(always)]
-    fn finish<const FULL: bool, T: Sum>(
-        &self,
-        sums: &[T; PANEL],
-        of_row: i32,
-        finish: &Finish<'_>,
-        at: std::ops::Range<usize>,
-    ) -> [f32; PANEL] {
-        let mut values = [0.0; PANEL];
-        for i in 0..PANEL {
-            let sum = sums[i].corrected(self.correction[i].wrapping_add(of_row));
-            values[i] = sum * self.scale[i] + self.bias[i];
-        }
-        match finish.residual {
-            None => {}
-            Some(Residual::F32(residual)) => {
-                let residual = load::<FULL, _>(&residual[at], 0.0);
-                for i in 0..PANEL {
-                    values[i] += residual[i];
-                }
-            }
-            Some(Residual::S8 { codes, scale, zero_point }) => {
-                let codes = load::<FULL, _>(&codes[at], 0);
-                for i in 0..PANEL {
-                    values[i] += (i32::from(codes[i]) - zero_point) as f32 * scale;
-                }
-            }
-        }
-        activate(&mut values, finish.activation);
-        values
-    }
 }
 
 #[inline(always)]
-pub(crate) fn activate(values: &mut [f32], activation: Activation) {
+pub(crate) fn activate<V: Vector>(values: V, activation: Activation) -> V {
     match activation {
-        Activation::None => {}
-        Activation::Relu => values.iter_mut().for_each(|v| *v = relu(*v)),
-        Activation::Gelu => values.iter_mut().for_each(|v| *v = gelu(*v)),
+        Activation::None => values,
+        Activation::Relu => values.at_least(V::splat(0.0)),
+        Activation::Gelu => gelu(values),
     }
 }
 
-/// Rounds to codes by the reciprocal of the scale; NaN becomes the zero point.
-#[inline(always)]
-pub(crate) fn quantize(values: &[f32], quantizer: Quantizer, out: &mut [i8]) {
-    let Quantizer { scale, zero_point, low, high } = quantizer;
-    let inverse = 1.0 / scale;
-    let (low, high) = ((low - zero_point) as f32, (high - zero_point) as f32);
-    for (out, v) in out.iter_mut().zip(values) {
-        let t = (v * inverse).round_ties_even();
-        let t = if t.is_nan() { 0.0 } else { t };
-        let t = if t < low { low } else { t };
-        let t = if t > high { high } else { t };
-        // SAFETY: t is a whole number within the codes less the zero point, at most 2^24 in magnitude.
-        let code: i32 = unsafe { t.to_int_unchecked() };
-        *out = (code + zero_point) as i8;
+/// A quantizer in registers: rounds by the reciprocal of the scale; NaN becomes the zero point.
+#[derive(Clone, Copy)]
+pub(crate) struct Codes<V: Vector> {
+    inverse: V,
+    /// The ends of the codes less the zero point.
+    low: V,
+    high: V,
+    zero_point: V::Int,
+}
+
+impl<V: Vector> Codes<V> {
+    #[inline(always)]
+    pub(crate) fn new(quantizer: Quantizer) -> Self {
+        let Quantizer { scale, zero_point, low, high } = quantizer;
+        Self {
+            inverse: V::splat(1.0 / scale),
+            low: V::splat((low - zero_point) as f32),
+            high: V::splat((high - zero_point) as f32),
+            zero_point: V::splat_int(zero_point),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn of(self, values: V) -> [i8; PANEL] {
+        let whole = values.mul(self.inverse).round().nan_to_zero();
+        whole.at_least(self.low).at_most(self.high).codes(self.zero_point)
     }
 }

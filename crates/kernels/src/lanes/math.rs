@@ -1,24 +1,25 @@
 //! Elementary functions without branches.
 
+use super::vector::Vector;
+
 /// e^x for x ≤ 0, within 4 units in the last place; 0 below −87.3, NaN for NaN.
 ///
 /// x = n · ln 2 + r with |r| ≤ ln 2 / 2; e^r by its Taylor polynomial of degree 6, whose remainder is below 2^-23, times
 /// 2^n. The first part of ln 2 has nine trailing zero bits, so that n times it is exact (Cody and Waite). Adding 1.5 · 2^23
 /// rounds to a whole number, which then is the low bits of the sum.
 #[inline(always)]
-pub(crate) fn exp_nonpositive(x: f32) -> f32 {
+pub(crate) fn exp_nonpositive<V: Vector>(x: V) -> V {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     const ROUND: f32 = 12_582_912.0;
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = (x - n * LN2_HIGH) - n * LN2_LOW;
-    let mut p = 1.0 / 720.0;
+    let shifted = x.mul(V::splat(std::f32::consts::LOG2_E)).add(V::splat(ROUND));
+    let n = shifted.sub(V::splat(ROUND));
+    let r = x.sub(n.mul(V::splat(LN2_HIGH))).sub(n.mul(V::splat(LN2_LOW)));
+    let mut p = V::splat(1.0 / 720.0);
     for c in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        p = p * r + c;
+        p = p.mul(r).add(V::splat(c));
     }
-    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits()));
-    if x < -87.3 { 0.0 } else { p * power }
+    p.mul(shifted.power_of_two()).zero_where_below(x, V::splat(-87.3))
 }
 
 /// The error function, within 5e-7 in absolute terms.
@@ -26,7 +27,7 @@ pub(crate) fn exp_nonpositive(x: f32) -> f32 {
 /// x · P(x²) / Q(x²) on [−4, 4], beyond which it is ±1 in fp32. A rational minimax approximation with the coefficients
 /// that Eigen and XLA use.
 #[inline(always)]
-pub(crate) fn erf(x: f32) -> f32 {
+pub(crate) fn erf<V: Vector>(x: V) -> V {
     const P: [f32; 7] = [
         -2.726_142_3e-10,
         2.770_681_4e-8,
@@ -37,39 +38,42 @@ pub(crate) fn erf(x: f32) -> f32 {
         -1.609_603_3e-2,
     ];
     const Q: [f32; 5] = [-1.456_607_2e-5, -2.133_740_5e-4, -1.682_827e-3, -7.373_329_2e-3, -1.426_473_9e-2];
-    let x = if x < -4.0 { -4.0 } else { x };
-    let x = if x > 4.0 { 4.0 } else { x };
-    let square = x * x;
-    let mut p = P[0];
+    let x = x.at_least(V::splat(-4.0)).at_most(V::splat(4.0));
+    let square = x.mul(x);
+    let mut p = V::splat(P[0]);
     for c in &P[1..] {
-        p = p * square + c;
+        p = p.mul(square).add(V::splat(*c));
     }
-    let mut q = Q[0];
+    let mut q = V::splat(Q[0]);
     for c in &Q[1..] {
-        q = q * square + c;
+        q = q.mul(square).add(V::splat(*c));
     }
-    x * p / q
+    x.mul(p).div(q)
 }
 
 /// x · Φ(x) = x/2 · (1 + erf(x/√2)) (Hendrycks and Gimpel 2016, arXiv 1606.08415).
 #[inline(always)]
-pub(crate) fn gelu(x: f32) -> f32 {
-    let half = 0.5 * x;
-    half + half * erf(x * std::f32::consts::FRAC_1_SQRT_2)
-}
-
-/// The larger of x and 0; NaN stays.
-#[inline(always)]
-pub(crate) fn relu(x: f32) -> f32 {
-    if x < 0.0 { 0.0 } else { x }
+pub(crate) fn gelu<V: Vector>(x: V) -> V {
+    let half = x.mul(V::splat(0.5));
+    half.add(half.mul(erf(x.mul(V::splat(std::f32::consts::FRAC_1_SQRT_2)))))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    fn exp_nonpositive(x: f32) -> f32 {
+        super::exp_nonpositive([x; 16])[0]
+    }
 
     fn sweep(low: f32, high: f32) -> impl Iterator<Item = f32> {
         (0..=400_000).map(move |i| low + (high - low) * (i as f32 / 400_000.0))
+    }
+
+    fn erf(x: f32) -> f32 {
+        super::erf([x; 16])[0]
+    }
+
+    fn gelu(x: f32) -> f32 {
+        super::gelu([x; 16])[0]
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Normalisations over rows, and functions of single values, in fp32 with fp32 or int8 results.
 
 use super::Lanes;
-use super::finish::{activate, quantize};
+use super::finish::{Codes, activate, lanes};
 use super::math::exp_nonpositive;
+use super::vector::Vector;
 use crate::finish::{Activation, Output};
 
 /// Partial sums of a row.
@@ -21,17 +22,25 @@ pub(crate) struct LayerNorm<'a, 'b> {
 
 impl Lanes for LayerNorm<'_, '_> {
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vector>(self) {
         let Self { x, gamma, beta, epsilon, row, mut output } = self;
         let width = gamma.len();
         for (i, x) in x.chunks_exact(width).enumerate() {
-            let mean = sum(x, |v| v) / width as f32;
-            let variance = sum(x, |v| (v - mean) * (v - mean)) / width as f32;
+            let mean = sum::<V>(x) / width as f32;
+            let variance = squares::<V>(x, mean) / width as f32;
             let inverse = 1.0 / (variance + epsilon).sqrt();
-            for (((o, v), g), b) in row.iter_mut().zip(x).zip(gamma).zip(beta) {
-                *o = (v - mean) * inverse * g + b;
+            let (means, inverses) = (V::splat(mean), V::splat(inverse));
+            let ((x, x_tail), (row_chunks, row_tail)) =
+                (x.as_chunks::<LANES>(), row.as_chunks_mut::<LANES>());
+            let ((gamma, gamma_tail), (beta, beta_tail)) = (gamma.as_chunks::<LANES>(), beta.as_chunks());
+            for (((o, x), g), b) in row_chunks.iter_mut().zip(x).zip(gamma).zip(beta) {
+                let normal = V::load(x).sub(means).mul(inverses);
+                normal.mul(V::load(g)).add(V::load(b)).store(o);
             }
-            write(row, &mut output, i, width);
+            for (((o, x), g), b) in row_tail.iter_mut().zip(x_tail).zip(gamma_tail).zip(beta_tail) {
+                *o = (x - mean) * inverse * g + b;
+            }
+            write::<V>(row, &mut output, i, width);
         }
     }
 }
@@ -47,17 +56,28 @@ pub(crate) struct Softmax<'a, 'b> {
 
 impl Lanes for Softmax<'_, '_> {
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vector>(self) {
         let Self { x, width, row, mut output } = self;
         for (i, x) in x.chunks_exact(width).enumerate() {
             // A NaN is not the largest, but makes the sum NaN, and so the row.
-            let most = most(x);
-            for (o, v) in row.iter_mut().zip(x) {
-                *o = exp_nonpositive(v - most);
+            let most = V::splat(most::<V>(x));
+            let ((x, x_tail), (chunks, tail)) = (x.as_chunks::<LANES>(), row.as_chunks_mut::<LANES>());
+            for (o, x) in chunks.iter_mut().zip(x) {
+                exp_nonpositive(V::load(x).sub(most)).store(o);
             }
-            let inverse = 1.0 / sum(row, |v| v);
-            row.iter_mut().for_each(|v| *v *= inverse);
-            write(row, &mut output, i, width);
+            if !tail.is_empty() {
+                let exps = exp_nonpositive(V::load(&filled(x_tail)).sub(most));
+                tail.copy_from_slice(&lanes(exps)[..tail.len()]);
+            }
+            let inverse = V::splat(1.0 / sum::<V>(row));
+            let (chunks, tail) = row.as_chunks_mut::<LANES>();
+            for o in chunks {
+                V::load(o).mul(inverse).store(o);
+            }
+            if !tail.is_empty() {
+                tail.copy_from_slice(&lanes(V::load(&filled(tail)).mul(inverse))[..tail.len()]);
+            }
+            write::<V>(row, &mut output, i, width);
         }
     }
 }
@@ -71,55 +91,94 @@ pub(crate) struct Activate<'a, 'b> {
 
 impl Lanes for Activate<'_, '_> {
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vector>(self) {
         let Self { x, activation, mut output } = self;
         let mut row = [0.0; 256];
         for (i, x) in x.chunks(row.len()).enumerate() {
             let values = &mut row[..x.len()];
             values.copy_from_slice(x);
-            activate(values, activation);
-            write(values, &mut output, i, 256);
+            let (chunks, tail) = values.as_chunks_mut::<LANES>();
+            // No function of a closure: it would be called, not inlined.
+            for chunk in chunks {
+                activate(V::load(chunk), activation).store(chunk);
+            }
+            if !tail.is_empty() {
+                let active = activate(V::load(&filled(tail)), activation);
+                tail.copy_from_slice(&lanes(active)[..tail.len()]);
+            }
+            write::<V>(values, &mut output, i, 256);
         }
     }
+}
+
+/// Fewer than sixteen numbers, and zeros.
+#[inline(always)]
+fn filled(tail: &[f32]) -> [f32; LANES] {
+    let mut lanes = [0.0; LANES];
+    lanes[..tail.len()].copy_from_slice(tail);
+    lanes
 }
 
 /// Row `i` of the output.
 #[inline(always)]
-fn write(row: &[f32], output: &mut Output<'_>, i: usize, width: usize) {
+fn write<V: Vector>(row: &[f32], output: &mut Output<'_>, i: usize, width: usize) {
     let at = i * width..i * width + row.len();
     match output {
         Output::F32(out) => out[at].copy_from_slice(row),
-        Output::S8(out, quantizer) => quantize(row, *quantizer, &mut out[at]),
+        Output::S8(out, quantizer) => {
+            let codes = Codes::<V>::new(*quantizer);
+            let ((from, last), (to, last_to)) = (row.as_chunks(), out[at].as_chunks_mut());
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = codes.of(V::load(from));
+            }
+            if !last.is_empty() {
+                last_to.copy_from_slice(&codes.of(V::load(&filled(last)))[..last.len()]);
+            }
+        }
     }
 }
 
-/// The sum of a function of the values, in 16 partial sums.
+/// The sum of the values, in 16 partial sums.
 #[inline(always)]
-fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+fn sum<V: Vector>(x: &[f32]) -> f32 {
     let (chunks, tail) = x.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
+    let mut sums = V::splat(0.0);
     for chunk in chunks {
-        for (sum, v) in sums.iter_mut().zip(chunk) {
-            *sum += f(*v);
-        }
+        sums = sums.add(V::load(chunk));
     }
+    let mut sums = lanes(sums);
     for (sum, v) in sums.iter_mut().zip(tail) {
-        *sum += f(*v);
+        *sum += v;
+    }
+    halved(sums, |a, b| a + b)
+}
+
+/// The sum of the squares of the distances from `mean`, in 16 partial sums.
+#[inline(always)]
+fn squares<V: Vector>(x: &[f32], mean: f32) -> f32 {
+    let (chunks, tail) = x.as_chunks::<LANES>();
+    let (mut sums, means) = (V::splat(0.0), V::splat(mean));
+    for chunk in chunks {
+        let distance = V::load(chunk).sub(means);
+        sums = sums.add(distance.mul(distance));
+    }
+    let mut sums = lanes(sums);
+    for (sum, v) in sums.iter_mut().zip(tail) {
+        *sum += (v - mean) * (v - mean);
     }
     halved(sums, |a, b| a + b)
 }
 
 /// The largest value; NaN is passed over.
 #[inline(always)]
-fn most(x: &[f32]) -> f32 {
-    let larger = |a: f32, b: f32| if b > a { b } else { a };
+fn most<V: Vector>(x: &[f32]) -> f32 {
     let (chunks, tail) = x.as_chunks::<LANES>();
-    let mut most = [f32::NEG_INFINITY; LANES];
+    let mut most = V::splat(f32::NEG_INFINITY);
     for chunk in chunks {
-        for (most, v) in most.iter_mut().zip(chunk) {
-            *most = larger(*most, *v);
-        }
+        most = most.larger(V::load(chunk));
     }
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut most = lanes(most);
     for (most, v) in most.iter_mut().zip(tail) {
         *most = larger(*most, *v);
     }

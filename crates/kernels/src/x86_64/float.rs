@@ -6,8 +6,13 @@
 
 use std::arch::x86_64::*;
 
-use super::{at, load_f32x8, store_f32x8, vnni::by_height};
-use crate::{Avx2, Avx512Vnni, blocks::Rows, blocks_float::FloatTile, pack::PANEL};
+use super::{load_f32x8, store_f32x8, vnni::by_height};
+use crate::{
+    Avx2, Avx512Vnni,
+    blocks::{Pieces, Rows},
+    blocks_float::FloatTile,
+    pack::PANEL,
+};
 
 /// The 6×16 tile.
 #[derive(Clone, Copy)]
@@ -50,19 +55,21 @@ impl FloatTile for Fma512 {
 #[target_feature(enable = "avx2,fma")]
 fn tile_256<const MR: usize>(a: Rows<'_, f32>, b: &[f32], c: &mut [f32], ldc: usize) {
     let mut acc = [[_mm256_setzero_ps(); 2]; MR];
-    let len = a.pieces.len;
-    for piece in 0..a.pieces.count {
-        let b = &b.as_chunks::<PANEL>().0[piece * len..][..len];
-        let a: [&[f32]; MR] = a.piece(piece);
-        for (p, b) in b.iter().enumerate() {
-            let (halves, _) = b.as_chunks::<8>();
+    let (rows, Pieces { count, len, stride }) = (a.begin::<MR>(), a.pieces);
+    let b = &b.as_chunks::<PANEL>().0[..count * len];
+    let mut k = 0;
+    for piece in 0..count {
+        for p in piece * stride..piece * stride + len {
+            // SAFETY: k counts the elements of all pieces.
+            let (halves, _) = unsafe { b.get_unchecked(k) }.as_chunks::<8>();
             let (b0, b1) = (load_f32x8(&halves[0]), load_f32x8(&halves[1]));
             for r in 0..MR {
-                // SAFETY: every row of a piece has `len` elements, as many as b.
-                let x = _mm256_set1_ps(*unsafe { at(a[r], p) });
+                // SAFETY: p is in a piece, and `begin` has seen that pieces lie in the data.
+                let x = _mm256_set1_ps(unsafe { *rows[r].add(p) });
                 acc[r][0] = _mm256_fmadd_ps(x, b0, acc[r][0]);
                 acc[r][1] = _mm256_fmadd_ps(x, b1, acc[r][1]);
             }
+            k += 1;
         }
     }
     for (r, acc) in acc.iter().enumerate() {
@@ -75,27 +82,28 @@ fn tile_256<const MR: usize>(a: Rows<'_, f32>, b: &[f32], c: &mut [f32], ldc: us
 #[target_feature(enable = "avx512f")]
 fn tile_512<const MR: usize, const NP: usize>(a: Rows<'_, f32>, b: [&[f32]; NP], c: &mut [f32], ldc: usize) {
     let mut acc = [[_mm512_setzero_ps(); NP]; MR];
-    let len = a.pieces.len;
-    for piece in 0..a.pieces.count {
-        let mut parts: [&[[f32; PANEL]]; NP] = [&[]; NP];
-        for v in 0..NP {
-            parts[v] = &b[v].as_chunks::<PANEL>().0[piece * len..][..len];
-        }
-        let a: [&[f32]; MR] = a.piece(piece);
-        for p in 0..len {
+    let (rows, Pieces { count, len, stride }) = (a.begin::<MR>(), a.pieces);
+    let mut panels: [&[[f32; PANEL]]; NP] = [&[]; NP];
+    for v in 0..NP {
+        panels[v] = &b[v].as_chunks::<PANEL>().0[..count * len];
+    }
+    let mut k = 0;
+    for piece in 0..count {
+        for p in piece * stride..piece * stride + len {
             // A loop: a closure given to a function without these features would be called, not inlined.
             let mut weights = [_mm512_setzero_ps(); NP];
             for v in 0..NP {
-                // SAFETY: both panels and every row of a piece have `len` elements.
-                weights[v] = load_f32x16(unsafe { at(parts[v], p) });
+                // SAFETY: k counts the elements of all pieces.
+                weights[v] = load_f32x16(unsafe { panels[v].get_unchecked(k) });
             }
             for r in 0..MR {
-                // SAFETY: as above.
-                let x = _mm512_set1_ps(*unsafe { at(a[r], p) });
+                // SAFETY: p is in a piece, and `begin` has seen that pieces lie in the data.
+                let x = _mm512_set1_ps(unsafe { *rows[r].add(p) });
                 for v in 0..NP {
                     acc[r][v] = _mm512_fmadd_ps(x, weights[v], acc[r][v]);
                 }
             }
+            k += 1;
         }
     }
     for (r, acc) in acc.iter().enumerate() {

@@ -14,6 +14,7 @@ pub(crate) mod maddubs;
 pub(crate) mod min_max;
 pub(crate) mod quads;
 pub(crate) mod quantize;
+pub(crate) mod vector;
 pub(crate) mod vnni;
 
 macro_rules! load {

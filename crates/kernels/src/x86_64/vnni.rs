@@ -4,10 +4,9 @@
 
 use std::{arch::x86_64::*, ops::Range};
 
-use super::at;
 use crate::{
     Avx512Vnni, AvxVnni,
-    blocks::{IntTile, Rows},
+    blocks::{IntTile, Pieces, Rows},
     pack::{Group, PANEL, PackedS8},
 };
 
@@ -94,19 +93,21 @@ fn tile_256<const MR: usize>(
 ) {
     let init = init.as_chunks::<8>().0;
     let mut acc = [[super::load_i32x8(&init[0]), super::load_i32x8(&init[1])]; MR];
-    let len = a.pieces.len;
-    for piece in 0..a.pieces.count {
-        let b = &b[piece * len..][..len];
-        let a: [&[[u8; 4]]; MR] = a.piece(piece);
-        for (p, b) in b.iter().enumerate() {
-            let (halves, _) = b.as_chunks::<32>();
+    let (rows, Pieces { count, len, stride }) = (a.begin::<MR>(), a.pieces);
+    let b = &b[..count * len];
+    let mut k = 0;
+    for piece in 0..count {
+        for p in piece * stride..piece * stride + len {
+            // SAFETY: k counts the cells of all pieces.
+            let (halves, _) = unsafe { b.get_unchecked(k) }.as_chunks::<32>();
             let (b0, b1) = (super::load_i8x32(&halves[0]), super::load_i8x32(&halves[1]));
             for r in 0..MR {
-                // SAFETY: every row of a piece has `len` cells, as many as b.
-                let cell = _mm256_set1_epi32(i32::from_le_bytes(*unsafe { at(a[r], p) }));
+                // SAFETY: p is in a piece, and `begin` has seen that pieces lie in the data.
+                let cell = _mm256_set1_epi32(i32::from_le_bytes(unsafe { *rows[r].add(p) }));
                 acc[r][0] = _mm256_dpbusd_avx_epi32(acc[r][0], cell, b0);
                 acc[r][1] = _mm256_dpbusd_avx_epi32(acc[r][1], cell, b1);
             }
+            k += 1;
         }
     }
     for (r, acc) in acc.iter().enumerate() {
@@ -131,26 +132,27 @@ fn tile_512<const MR: usize, const NP: usize>(
         first[v] = load_i32x16(&init[v]);
     }
     let mut acc = [first; MR];
-    let len = a.pieces.len;
-    for piece in 0..a.pieces.count {
-        let mut parts = b;
-        for part in &mut parts {
-            *part = &part[piece * len..][..len];
-        }
-        let a: [&[[u8; 4]]; MR] = a.piece(piece);
-        for p in 0..len {
+    let (rows, Pieces { count, len, stride }) = (a.begin::<MR>(), a.pieces);
+    let mut panels = b;
+    for panel in &mut panels {
+        *panel = &panel[..count * len];
+    }
+    let mut k = 0;
+    for piece in 0..count {
+        for p in piece * stride..piece * stride + len {
             let mut weights = [_mm512_setzero_si512(); NP];
             for v in 0..NP {
-                // SAFETY: both panels and every row of a piece have `len` cells.
-                weights[v] = load_i8x64(unsafe { at(parts[v], p) });
+                // SAFETY: k counts the cells of all pieces.
+                weights[v] = load_i8x64(unsafe { panels[v].get_unchecked(k) });
             }
             for r in 0..MR {
-                // SAFETY: as above.
-                let cell = _mm512_set1_epi32(i32::from_le_bytes(*unsafe { at(a[r], p) }));
+                // SAFETY: p is in a piece, and `begin` has seen that pieces lie in the data.
+                let cell = _mm512_set1_epi32(i32::from_le_bytes(unsafe { *rows[r].add(p) }));
                 for v in 0..NP {
                     acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], cell, weights[v]);
                 }
             }
+            k += 1;
         }
     }
     for (r, acc) in acc.iter().enumerate() {
