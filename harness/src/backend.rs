@@ -106,7 +106,7 @@ pub struct Found {
 /// When it is not there to be used ([`is_absence`]), or not usable.
 pub fn find(name: &str) -> Result<Found> {
     if name == CUDA {
-        Processor::cuda(0)?;
+        Processor::cuda()?;
         return Ok(Found { version: gpu::describe(), library: None });
     }
     let (_, located) = locate(name)?;
@@ -137,7 +137,7 @@ pub fn is_absence(error: &anyhow::Error) -> bool {
 /// # Errors
 /// When there is none, or the model does not fit.
 pub fn on_gpu(graph: &Graph, dtype: Dtype) -> Result<Runner> {
-    let interpreter = Interpreter::owned(&Processor::cuda(0)?, graph, dtype)?;
+    let interpreter = Interpreter::owned(&Processor::cuda()?, graph, dtype)?;
     Ok(Runner::Gpu(Box::new(Gpu { interpreter, output: Vec::new() })))
 }
 

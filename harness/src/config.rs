@@ -69,7 +69,7 @@ impl SimulateOn {
     pub fn processor(self) -> Result<Processor> {
         Ok(match self {
             Self::Cpu => Processor::cpu(),
-            Self::Cuda => Processor::cuda(0)?,
+            Self::Cuda => Processor::cuda()?,
         })
     }
 }

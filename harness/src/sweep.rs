@@ -65,7 +65,9 @@ pub fn measure(config: &Config, sources: Sources, target: &Target) -> Result<(Ru
     let prepared = prepare_models(&folder, &plan, &mut manifest)?;
     if prepared.is_continue() {
         watch_noise(&folder, &plan, &mut manifest)?;
-        run_cells(&folder, &plan)?;
+        let absent = find_backends(&plan, &mut manifest);
+        folder.write_manifest(&manifest)?;
+        run_cells(&folder, &plan, &absent)?;
     }
     let status = finish(&folder, &plan, manifest, target.quiet)?;
     Ok((folder, status))
@@ -153,7 +155,6 @@ fn start(
         machine,
         rustc: Some(env!("CALIBENCH_RUSTC").to_owned()),
         packages: packages(),
-        backends: present_backends(&plan),
         isa: calibench_kernels::Isa::best().id().to_owned(),
         seeds: plan
             .models()
@@ -300,7 +301,7 @@ fn record(manifest: &mut Manifest, key: &str, seed: u64, subject: &Subject) -> R
 
 /// Runs every cell that has no record yet, each in its own process; then, as often as the plan says, the latency of each
 /// once more. Repeats of a cell lie a pass of the sweep apart, so that what slows the machine for a while slows one of them.
-fn run_cells(folder: &RunFolder, plan: &Plan) -> Result<()> {
+fn run_cells(folder: &RunFolder, plan: &Plan, absent: &BTreeMap<String, String>) -> Result<()> {
     let repeats = plan.measure.repeats;
     let bar = bar((plan.cells.len() * repeats) as u64, "{bar:30} {pos}/{len} cells, {eta} left  {wide_msg}");
     let timeout = Duration::from_secs(plan.measure.cell_timeout_seconds);
@@ -308,7 +309,6 @@ fn run_cells(folder: &RunFolder, plan: &Plan) -> Result<()> {
     let (done, warnings) = folder.read_cells(&ids);
     warnings.iter().for_each(|w| console::note(&format!("warning: {w}")));
     let done: BTreeSet<String> = done.into_iter().map(|r| r.row.cell).collect();
-    let absent = absent_backends(plan);
     for (planned, id) in plan.cells.iter().zip(&ids) {
         let absence = planned.backend.as_ref().and_then(|b| absent.get(b));
         if let (Some(reason), false) = (absence, done.contains(id)) {
@@ -369,28 +369,17 @@ fn with_repeats(folder: &RunFolder, mut record: CellRecord, repeats: usize) -> C
     record
 }
 
-/// The backends other than our own that the plan names.
-fn backends(plan: &Plan) -> BTreeSet<&str> {
-    plan.cells.iter().filter_map(|c| c.backend.as_deref()).collect()
-}
-
-/// Versions of the backends that are there, for the record.
-fn present_backends(plan: &Plan) -> BTreeMap<String, String> {
-    let mut names = backends(plan);
-    if plan.measure.simulate_on == SimulateOn::Cuda {
-        names.insert(backend::CUDA);
-    }
-    names.into_iter().filter_map(|n| Some((n.to_owned(), backend::find(n).ok()?.version))).collect()
-}
-
-/// The backends of the plan that are not installed here, with the reason, which is also said.
-fn absent_backends(plan: &Plan) -> BTreeMap<String, String> {
+/// Looks for the backends other than our own that the plan names: notes the versions of those that are there, and gives those
+/// that are not, with the reason, which is also said.
+fn find_backends(plan: &Plan, manifest: &mut Manifest) -> BTreeMap<String, String> {
+    let names: BTreeSet<&str> = plan.cells.iter().filter_map(|c| c.backend.as_deref()).collect();
     let mut absent = BTreeMap::new();
-    for name in backends(plan) {
+    for &name in &names {
         match backend::find(name) {
             Ok(found) => {
                 let library = found.library.map_or_else(String::new, |path| format!(": {}", path.display()));
                 console::note(&format!("{name} {}{library}", found.version));
+                manifest.backends.insert(name.to_owned(), found.version);
             }
             Err(error) if backend::is_absence(&error) => {
                 console::note(&format!("skipped: every cell of backend {name}: {error:#}"));
@@ -399,6 +388,12 @@ fn absent_backends(plan: &Plan) -> BTreeMap<String, String> {
             // Its cells will fail for the same reason, each by name.
             Err(_) => {}
         }
+    }
+    if plan.measure.simulate_on == SimulateOn::Cuda
+        && !names.contains(backend::CUDA)
+        && let Ok(found) = backend::find(backend::CUDA)
+    {
+        manifest.backends.insert(backend::CUDA.to_owned(), found.version);
     }
     absent
 }

@@ -108,7 +108,7 @@ fn every_case_agrees_with_onnx_runtime() {
 #[test]
 #[ignore = "needs an NVIDIA GPU and a build with the feature cuda"]
 fn every_case_agrees_with_onnx_runtime_on_a_gpu() {
-    let gpu = Processor::cuda(0).unwrap();
+    let gpu = Processor::cuda().unwrap();
     check_every_case(10.0 * TOLERANCE, |graph, inputs| vec![("on a GPU", interpreted(&gpu, graph, inputs))]);
 }
 

@@ -3,7 +3,7 @@
 use calibench_graph::{Conv2d, Node, Op, Window, bind, eval};
 use candle_core::{D, DType, Error, Result, Tensor};
 
-use super::patches::patches;
+use super::patches::{patches, windows};
 use super::relu::relu;
 use super::{BATCH_NORM_MOMENTUM, portable, to_vec};
 
@@ -177,19 +177,16 @@ fn softmax(x: &Tensor) -> Result<Tensor> {
 
 /// The largest of the window's taps, tap by tap; works for windows that overlap, with gradient.
 fn max_pool(x: &Tensor, window: &Window, shape: &[usize], portable: bool) -> Result<Tensor> {
-    let (n, channels, h, w) = x.dims4()?;
-    let Window { kernel: [kh, kw], stride, padding, dilation } = *window;
+    let (_, _, h, w) = x.dims4()?;
     if window.tiles(h, w) {
-        return x.contiguous()?.max_pool2d((kh, kw));
+        return x.contiguous()?.max_pool2d((window.kernel[0], window.kernel[1]));
     }
-    let attributes = Conv2d { stride, padding, dilation, groups: 1 };
-    // One image per channel, so that a patch holds one window. Padded positions are 0 there and must not win.
-    let plane = x.reshape((n * channels, 1, h, w))?;
-    let rows = patches(&plane, [kh, kw], &attributes, portable)?.0;
-    let rows = if padding == [0; 4] {
+    let rows = windows(x, window, portable)?;
+    // Padded positions are 0 there and must not win.
+    let rows = if window.padding == [0; 4] {
         rows
     } else {
-        let inside = patches(&plane.ones_like()?, [kh, kw], &attributes, portable)?.0.ne(0.0)?;
+        let inside = windows(&x.ones_like()?, window, portable)?.ne(0.0)?;
         inside.where_cond(&rows, &rows.ones_like()?.affine(0.0, f64::NEG_INFINITY)?)?
     };
     rows.max(D::Minus1)?.reshape(shape)

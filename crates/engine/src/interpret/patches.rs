@@ -3,7 +3,7 @@
 //! Candle's own convolution has a slow backward pass and none for groups, and no bf16 on CPUs; as a
 //! product of patch rows it is one matrix product forward and two backward.
 
-use calibench_graph::Conv2d;
+use calibench_graph::{Conv2d, Window};
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
 
 /// Sizes of one gathering of patches.
@@ -39,6 +39,14 @@ pub(super) fn patches(
     let dtype = x.dtype();
     let rows = x.to_dtype(DType::F32)?.contiguous()?.apply_op1(Gather(geometry))?;
     Ok((rows.to_dtype(dtype)?, out))
+}
+
+/// The taps of each window over each channel, as rows `[1, N·C·OH·OW, kh·kw]`: channels are images of their own.
+pub(super) fn windows(x: &Tensor, window: &Window, portable: bool) -> Result<Tensor> {
+    let (n, channels, h, w) = x.dims4()?;
+    let Window { kernel, stride, padding, dilation } = *window;
+    let attributes = Conv2d { stride, padding, dilation, groups: 1 };
+    Ok(patches(&x.reshape((n * channels, 1, h, w))?, kernel, &attributes, portable)?.0)
 }
 
 impl Geometry {

@@ -2,11 +2,11 @@
 //!
 //! On a CPU the reference evaluation computes them. Each is computed in fp32 and rounded once, as there.
 
-use calibench_graph::{Binary, Conv2d, Element, Op, Reduction, Unary, Window, eval};
+use calibench_graph::{Binary, Element, Op, Reduction, Unary, Window, eval};
 use candle_core::{D, DType, Error, Result, Tensor};
 
 use super::ops::Job;
-use super::patches::patches;
+use super::patches::windows;
 use super::to_vec;
 
 /// What the node computes; `None` where candle has no operation for it on every device.
@@ -18,8 +18,10 @@ pub(super) fn apply(job: &Job<'_>, inputs: &[Tensor], params: &[Tensor]) -> Resu
         Op::Embedding => rows(params[0].clone(), x, 0, shape)?,
         Op::Gather { axis } => rows(x.clone(), &wide[1], *axis, shape)?,
         Op::Unary(function) => unary(x, *function)?,
-        Op::Binary(Binary::Pow) => return Ok(None),
-        Op::Binary(function) => binary(x, &wide[1], *function)?,
+        Op::Binary(function) => match binary(x, &wide[1], *function)? {
+            Some(y) => y,
+            None => return Ok(None),
+        },
         Op::Where => {
             let part = |x: &Tensor| x.broadcast_as(shape)?.contiguous();
             part(x)?.ne(0.0)?.where_cond(&part(&wide[1])?, &part(&wide[2])?)?
@@ -82,7 +84,8 @@ fn unary(x: &Tensor, function: Unary) -> Result<Tensor> {
     }
 }
 
-fn binary(x: &Tensor, y: &Tensor, function: Binary) -> Result<Tensor> {
+/// `None` for powers: candle takes them by logarithms.
+fn binary(x: &Tensor, y: &Tensor, function: Binary) -> Result<Option<Tensor>> {
     let (x, y) = (x.broadcast_as(x.shape().broadcast_shape_binary_op(y.shape(), "binary")?)?, y);
     let y = y.broadcast_as(x.shape())?;
     // A NaN wins over a number.
@@ -91,13 +94,14 @@ fn binary(x: &Tensor, y: &Tensor, function: Binary) -> Result<Tensor> {
         first.ne(0_u8)?.where_cond(&x.contiguous()?, &y.contiguous()?)
     };
     let set = |x: &Tensor| x.ne(0.0);
-    let truth = match function {
-        Binary::Sub => return &x - &y,
-        Binary::Mul => return &x * &y,
-        Binary::Div => return &x / &y,
-        Binary::Min => return least(&x, &y),
-        Binary::Max => return least(&x.neg()?, &y.neg()?)?.neg(),
-        Binary::Pow => return x.pow(&y),
+    let result = match function {
+        Binary::Sub => (&x - &y)?,
+        Binary::Mul => (&x * &y)?,
+        Binary::Div => (&x / &y)?,
+        Binary::Min => least(&x, &y)?,
+        Binary::Max => least(&x.neg()?, &y.neg()?)?.neg()?,
+        Binary::Pow => return Ok(None),
+        // Truth values, in bytes.
         Binary::Equal => x.eq(&y)?,
         Binary::Greater => x.gt(&y)?,
         Binary::GreaterOrEqual => x.ge(&y)?,
@@ -106,7 +110,7 @@ fn binary(x: &Tensor, y: &Tensor, function: Binary) -> Result<Tensor> {
         Binary::And => (set(&x)? * set(&y)?)?,
         Binary::Or => (set(&x)? + set(&y)?)?.ne(0_u8)?,
     };
-    truth.to_dtype(DType::F32)
+    result.to_dtype(DType::F32).map(Some)
 }
 
 /// NaN stays; where the bounds are crossed everything is `high`.
@@ -127,16 +131,12 @@ pub(super) fn round_ties_even(x: &Tensor) -> Result<Tensor> {
 
 /// The mean of each window.
 fn avg_pool(x: &Tensor, window: &Window, count_padding: bool, shape: &[usize]) -> Result<Tensor> {
-    let (n, channels, h, w) = x.dims4()?;
-    let Window { kernel, stride, padding, dilation } = *window;
-    let attributes = Conv2d { stride, padding, dilation, groups: 1 };
-    let plane = x.reshape((n * channels, 1, h, w))?;
-    let sum_of = |x: &Tensor| patches(x, kernel, &attributes, true)?.0.sum(D::Minus1)?.reshape(shape);
-    let sum = sum_of(&plane)?;
+    let sum_of = |x: &Tensor| windows(x, window, true)?.sum(D::Minus1)?.reshape(shape);
+    let sum = sum_of(x)?;
     if count_padding {
-        return sum / (kernel[0] * kernel[1]) as f64;
+        return sum / (window.kernel[0] * window.kernel[1]) as f64;
     }
-    sum / sum_of(&plane.ones_like()?)?
+    sum / sum_of(&x.ones_like()?)?
 }
 
 #[cfg(test)]

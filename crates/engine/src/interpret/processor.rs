@@ -1,8 +1,12 @@
 //! What an interpreter computes on.
 
+use std::sync::{Mutex, PoisonError};
+
 use candle_core::{Device, utils::cuda_is_available};
 
 use crate::EngineError;
+
+static FIRST_GPU: Mutex<Option<Device>> = Mutex::new(None);
 
 /// A CPU, or a GPU through CUDA.
 #[derive(Debug, Clone)]
@@ -26,11 +30,11 @@ impl Processor {
         Self { device: Device::Cpu, portable: true }
     }
 
-    /// CUDA's GPU of that number.
+    /// CUDA's first GPU: one handle for the whole process, since each new one loads all kernels again.
     ///
     /// # Errors
     /// [`EngineError::Cuda`] in a build without the feature `cuda`, and where there is no such GPU.
-    pub fn cuda(ordinal: usize) -> Result<Self, EngineError> {
+    pub fn cuda() -> Result<Self, EngineError> {
         if !cuda_is_available() {
             return Err(EngineError::Cuda {
                 reason: "this build has no CUDA support; with CUDA's toolkit installed, build with \
@@ -38,16 +42,16 @@ impl Processor {
                     .to_owned(),
             });
         }
-        match Device::new_cuda(ordinal) {
-            Ok(device) => Ok(Self { device, portable: true }),
-            Err(error) => Err(EngineError::Cuda { reason: format!("GPU {ordinal} cannot be used: {error}") }),
-        }
-    }
-
-    /// Whether it is a GPU.
-    #[must_use]
-    pub fn is_gpu(&self) -> bool {
-        !self.device.is_cpu()
+        let mut first = FIRST_GPU.lock().unwrap_or_else(PoisonError::into_inner);
+        let device = match &*first {
+            Some(device) => device.clone(),
+            None => {
+                let opened = Device::new_cuda(0);
+                let reason = |error| format!("the first GPU cannot be used: {error}");
+                first.insert(opened.map_err(|e| EngineError::Cuda { reason: reason(e) })?).clone()
+            }
+        };
+        Ok(Self { device, portable: true })
     }
 }
 
@@ -58,7 +62,7 @@ mod tests {
     #[test]
     fn a_build_without_cuda_says_how_to_get_one() {
         if !cuda_is_available() {
-            let error = Processor::cuda(0).unwrap_err().to_string();
+            let error = Processor::cuda().unwrap_err().to_string();
             assert!(error.contains("--features cuda"), "{error}");
         }
     }

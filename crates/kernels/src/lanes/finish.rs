@@ -158,7 +158,7 @@ struct Numbers<'a>(&'a mut [f32]);
 impl<V: Vector> Place<V> for Numbers<'_> {
     #[inline(always)]
     fn put<const FULL: bool>(&mut self, values: V, at: Range<usize>) {
-        store::<FULL, _>(&lanes(values), &mut self.0[at]);
+        store::<FULL, _>(&values.lanes(), &mut self.0[at]);
     }
 }
 
@@ -172,14 +172,6 @@ impl<V: Vector> Place<V> for Quantized<'_, V> {
     fn put<const FULL: bool>(&mut self, values: V, at: Range<usize>) {
         store::<FULL, _>(&self.codes.of(values), &mut self.out[at]);
     }
-}
-
-/// The numbers of a vector.
-#[inline(always)]
-pub(super) fn lanes<V: Vector>(values: V) -> [f32; PANEL] {
-    let mut lanes = [0.0; PANEL];
-    values.store(&mut lanes);
-    lanes
 }
 
 /// Writes the lanes that are there.

@@ -1,7 +1,7 @@
 //! Normalisations over rows, and functions of single values, in fp32 with fp32 or int8 results.
 
 use super::Lanes;
-use super::finish::{Codes, activate, lanes};
+use super::finish::{Codes, activate};
 use super::math::exp_nonpositive;
 use super::vector::Vector;
 use crate::finish::{Activation, Output};
@@ -67,7 +67,7 @@ impl Lanes for Softmax<'_, '_> {
             }
             if !tail.is_empty() {
                 let exps = exp_nonpositive(V::load(&filled(x_tail)).sub(most));
-                tail.copy_from_slice(&lanes(exps)[..tail.len()]);
+                tail.copy_from_slice(&exps.lanes()[..tail.len()]);
             }
             let inverse = V::splat(1.0 / sum::<V>(row));
             let (chunks, tail) = row.as_chunks_mut::<LANES>();
@@ -75,7 +75,7 @@ impl Lanes for Softmax<'_, '_> {
                 V::load(o).mul(inverse).store(o);
             }
             if !tail.is_empty() {
-                tail.copy_from_slice(&lanes(V::load(&filled(tail)).mul(inverse))[..tail.len()]);
+                tail.copy_from_slice(&V::load(&filled(tail)).mul(inverse).lanes()[..tail.len()]);
             }
             write::<V>(row, &mut output, i, width);
         }
@@ -104,7 +104,7 @@ impl Lanes for Activate<'_, '_> {
             }
             if !tail.is_empty() {
                 let active = activate(V::load(&filled(tail)), activation);
-                tail.copy_from_slice(&lanes(active)[..tail.len()]);
+                tail.copy_from_slice(&active.lanes()[..tail.len()]);
             }
             write::<V>(values, &mut output, i, 256);
         }
@@ -146,7 +146,7 @@ fn sum<V: Vector>(x: &[f32]) -> f32 {
     for chunk in chunks {
         sums = sums.add(V::load(chunk));
     }
-    let mut sums = lanes(sums);
+    let mut sums = sums.lanes();
     for (sum, v) in sums.iter_mut().zip(tail) {
         *sum += v;
     }
@@ -162,7 +162,7 @@ fn squares<V: Vector>(x: &[f32], mean: f32) -> f32 {
         let distance = V::load(chunk).sub(means);
         sums = sums.add(distance.mul(distance));
     }
-    let mut sums = lanes(sums);
+    let mut sums = sums.lanes();
     for (sum, v) in sums.iter_mut().zip(tail) {
         *sum += (v - mean) * (v - mean);
     }
@@ -175,10 +175,10 @@ fn most<V: Vector>(x: &[f32]) -> f32 {
     let (chunks, tail) = x.as_chunks::<LANES>();
     let mut most = V::splat(f32::NEG_INFINITY);
     for chunk in chunks {
-        most = most.larger(V::load(chunk));
+        most = most.at_least(V::load(chunk));
     }
     let larger = |a: f32, b: f32| if b > a { b } else { a };
-    let mut most = lanes(most);
+    let mut most = most.lanes();
     for (most, v) in most.iter_mut().zip(tail) {
         *most = larger(*most, *v);
     }

@@ -13,17 +13,22 @@ pub(crate) trait Vector: Copy {
     fn splat(x: f32) -> Self;
     fn load(from: &[f32; 16]) -> Self;
     fn store(self, to: &mut [f32; 16]);
+    /// The numbers as an array.
+    #[inline(always)]
+    fn lanes(self) -> [f32; 16] {
+        let mut lanes = [0.0; 16];
+        self.store(&mut lanes);
+        lanes
+    }
 
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
-    /// The bound where the number is less; NaN stays.
+    /// The bound where the number is less; NaN stays, and no number is less than a NaN.
     fn at_least(self, bound: Self) -> Self;
     /// The bound where the number is larger; NaN stays.
     fn at_most(self, bound: Self) -> Self;
-    /// The other number where that is larger; a NaN of it is passed over.
-    fn larger(self, other: Self) -> Self;
     /// 0 where x is below the bound.
     fn zero_where_below(self, x: Self, bound: Self) -> Self;
     /// 2ⁿ of n + 1.5 · 2²³, whose low bits are n: they become the exponent.
@@ -105,10 +110,6 @@ impl Vector for [f32; 16] {
         zip(self, bound, |x, bound| if x > bound { bound } else { x })
     }
     #[inline(always)]
-    fn larger(self, other: Self) -> Self {
-        zip(self, other, |x, other| if other > x { other } else { x })
-    }
-    #[inline(always)]
     fn zero_where_below(self, x: Self, bound: Self) -> Self {
         let mut out = self;
         for ((out, x), bound) in out.iter_mut().zip(x).zip(bound) {
@@ -181,7 +182,6 @@ mod tests {
                 x.div(y),
                 x.at_least(y),
                 x.at_most(y),
-                x.larger(y),
                 x.zero_where_below(y, V::splat(5.0)),
                 y.add(V::splat(12_582_912.0)).power_of_two(),
                 x.round(),
@@ -192,10 +192,8 @@ mod tests {
                 V::from_int(V::add_int(V::load_int(&ints), V::splat_int(i32::MAX))),
             ];
             for v in floats {
-                let mut lanes = [0.0; 16];
-                v.store(&mut lanes);
                 // One NaN is like another.
-                self.out.extend(lanes.map(|x| if x.is_nan() { -1 } else { i64::from(x.to_bits()) }));
+                self.out.extend(v.lanes().map(|x| if x.is_nan() { -1 } else { i64::from(x.to_bits()) }));
             }
             let whole = x.round().nan_to_zero().at_least(V::splat(-100.0)).at_most(V::splat(90.0));
             self.out.extend(whole.codes(V::splat_int(-28)).map(i64::from));

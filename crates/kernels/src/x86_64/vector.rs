@@ -70,11 +70,6 @@ impl Vector for V256 {
         unsafe { Self(_mm256_min_ps(bound.0, self.0), _mm256_min_ps(bound.1, self.1)) }
     }
     #[inline(always)]
-    fn larger(self, other: Self) -> Self {
-        // SAFETY: see the module.
-        unsafe { Self(_mm256_max_ps(other.0, self.0), _mm256_max_ps(other.1, self.1)) }
-    }
-    #[inline(always)]
     fn zero_where_below(self, x: Self, bound: Self) -> Self {
         // SAFETY: see the module.
         unsafe {
@@ -202,11 +197,6 @@ impl Vector for V512 {
     fn at_most(self, bound: Self) -> Self {
         // SAFETY: see the module.
         unsafe { Self(_mm512_min_ps(bound.0, self.0)) }
-    }
-    #[inline(always)]
-    fn larger(self, other: Self) -> Self {
-        // SAFETY: see the module.
-        unsafe { Self(_mm512_max_ps(other.0, self.0)) }
     }
     #[inline(always)]
     fn zero_where_below(self, x: Self, bound: Self) -> Self {
