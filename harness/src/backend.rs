@@ -10,7 +10,7 @@ use calibench_engine::{EngineError, QuantSpec};
 use calibench_graph::{Element, Graph, Value, bind};
 use calibench_kernels::Isa;
 use calibench_onnx::{Codes, DEFAULT_OPSET};
-use calibench_quant::{Dtype, Timing};
+use calibench_quant::{Dtype, Symmetry, Timing};
 use calibench_runtimes::{Input, LoadOptions, Located, Model, Runtime, RuntimeError, Session};
 
 use crate::commands::export;
@@ -175,7 +175,12 @@ pub fn open(name: &str, graph: &Graph, onnx: &[u8], threads: usize) -> Result<Ru
 
 /// Why a backend other than our own executes no cells of this dtype and timing; `None` where it does.
 #[must_use]
-pub fn unsupported(backend: &str, dtype: Dtype, timing: Timing) -> Option<&'static str> {
+pub fn unsupported(
+    backend: &str,
+    dtype: Dtype,
+    timing: Timing,
+    symmetry: Option<Symmetry>,
+) -> Option<&'static str> {
     if backend == CUDA {
         return match dtype {
             Dtype::Fp32 | Dtype::Fp16Compute | Dtype::Bf16Compute => None,
@@ -188,9 +193,18 @@ pub fn unsupported(backend: &str, dtype: Dtype, timing: Timing) -> Option<&'stat
         };
     }
     match (dtype, timing) {
-        (_, Timing::Dynamic) => Some("ONNX has no portable form for ranges found at run time"),
+        (_, Timing::Dynamic) => no_dynamic_form(dtype, symmetry),
         (Dtype::Fp32 | Dtype::Fp16Storage | Dtype::Int8, _) => None,
         (Dtype::Int16, _) => Some("16-bit codes need opset 21, which few runtimes execute on integers"),
         _ => Some("the backend decides what it computes in; fp16-storage hands it an fp16 model"),
+    }
+}
+
+/// Why ranges found at run time have no ONNX form; `None` where they do.
+#[must_use]
+pub fn no_dynamic_form(dtype: Dtype, symmetry: Option<Symmetry>) -> Option<&'static str> {
+    match (dtype, symmetry) {
+        (Dtype::Int8, Some(Symmetry::Affine)) => None,
+        _ => Some("ONNX finds ranges at run time for affine 8-bit codes only (DynamicQuantizeLinear)"),
     }
 }

@@ -222,7 +222,7 @@ fn meaning(mut cell: Cell, sources: &Sources) -> Result<Cell, (String, String)> 
     let excluded = |what: String, reason: &str| Err((what, reason.to_owned()));
     let what = format!("{} with timing {}", cell.dtype, cell.timing);
     if let Some(backend) = &cell.backend
-        && let Some(reason) = backend::unsupported(backend, cell.dtype, cell.timing)
+        && let Some(reason) = backend::unsupported(backend, cell.dtype, cell.timing, cell.symmetry)
     {
         return Err((format!("{what} on {backend}"), reason.to_owned()));
     }

@@ -118,6 +118,37 @@ fn sites_are_quantized_for_every_reader_and_biases_have_the_scale_of_their_produ
 }
 
 #[test]
+fn a_dynamic_model_quantizes_what_products_read_once_and_leaves_the_rest_in_fp32() {
+    let mut g = GraphBuilder::new("shared", vec![Dim::Batch, Dim::Fixed(2)]);
+    let matrix = |data: [f32; 4]| Tensor::new([2, 2], data.to_vec()).unwrap();
+    let bias = Tensor::new([2], vec![0.5, -1.0]).unwrap();
+    let first = vec![("fc1.weight", matrix([1.27, -0.5, 0.25, 2.54])), ("fc1.bias", bias)];
+    let left = g.add("fc1", Op::Linear, &[g.input()], first).unwrap();
+    let right =
+        g.add("fc2", Op::Linear, &[g.input()], vec![("fc2.weight", matrix([1.0, 0.0, 0.0, -1.0]))]).unwrap();
+    let sum = g.add("sum", Op::Add, &[left, right], vec![]).unwrap();
+    let y = g.add("residual", Op::Add, &[sum, g.input()], vec![]).unwrap();
+    let mut graph = g.finish(y);
+    let (_, weights) = quantized(&graph, IntFormat::INT8, Symmetry::Affine);
+    let form = Form::Dynamic { weights: &weights, weight_codes: Codes::Signed };
+    let model = exported(&graph, &form, 13);
+    let product = ["MatMulInteger", "Mul", "Cast", "Mul"];
+    let expected = [&["DynamicQuantizeLinear"], &product[..], &["Add"], &product, &["Add", "Add"]].concat();
+    assert_eq!(operators(&model), expected);
+    let named = |name: &str| model.nodes.iter().find(|n| n.outputs.contains(&Some(name.to_owned()))).unwrap();
+    assert_eq!(named("residual").inputs[1].as_deref(), Some("input"));
+    assert_eq!(ints(&model, "fc1.weight.quantized"), [127, 12, -50, 127]);
+    assert_eq!(ints(&model, "fc1.weight.zero_point"), [0]);
+
+    // What stays in fp32 is as in an fp32 model.
+    graph.float.insert("fc2".to_owned());
+    assert_eq!(
+        operators(&exported(&graph, &form, 13)).iter().filter(|op| **op == "MatMulInteger").count(),
+        1
+    );
+}
+
+#[test]
 fn optional_inputs_at_the_end_are_left_away() {
     let mut g = GraphBuilder::new("t", vec![Dim::Batch, Dim::Fixed(2)]);
     let weight = Tensor::new([2, 2], vec![1.0; 4]).unwrap();

@@ -280,6 +280,21 @@ fn real_models_give_our_outputs_in_every_form() {
             let form = Form::WeightOnly { weights: &spec.weights };
             add(&mut folder, &form, 13, &format!("weight-only-{granularity:?}"), &references);
 
+            let spec = calibrated(&real, Dtype::Int8, Timing::Dynamic, *granularity, Symmetry::Affine);
+            let executed = compiled(graph, &spec, real.batch, &real.inputs);
+            for weight_codes in [Codes::Signed, Codes::Unsigned] {
+                // In ours all readers of a quantized value read its codes; in the model those that are no product do not.
+                let references = [("compiled", &executed[..], all(5e-2)), ("fp32", &float[..], json!({}))];
+                let form = Form::Dynamic { weights: &spec.weights, weight_codes };
+                add(
+                    &mut folder,
+                    &form,
+                    13,
+                    &format!("dynamic-{weight_codes:?}-{granularity:?}"),
+                    &references,
+                );
+            }
+
             for symmetry in Symmetry::ALL {
                 for (dtype, codes, weight_codes, opset) in [
                     (Dtype::Int8, Codes::Signed, Codes::Signed, 13),

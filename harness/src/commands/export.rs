@@ -97,10 +97,10 @@ pub fn model(graph: &Graph, spec: &QuantSpec, style: &Style) -> Result<Export> {
         (Dtype::Fp16Storage | Dtype::Fp16Compute, _) => Form::Fp16 { keep: &keep },
         (_, Timing::Static | Timing::Qat) => Form::Qdq(Qdq { activations, weights, codes, weight_codes }),
         (_, Timing::WeightOnly) => Form::WeightOnly { weights },
-        (_, Timing::Dynamic) => bail!(
-            "a dynamic cell finds its ranges at run time, for which ONNX has no portable form; \
-             export the fp32 cell and let the runtime quantize it dynamically"
-        ),
+        (_, Timing::Dynamic) => match backend::no_dynamic_form(spec.dtype, Some(spec.symmetry)) {
+            Some(reason) => bail!("{reason}; export an affine int8 cell"),
+            None => Form::Dynamic { weights, weight_codes },
+        },
         (dtype, _) => {
             bail!("{dtype} has no ONNX form that runtimes execute; export fp32, fp16 or an integer cell")
         }

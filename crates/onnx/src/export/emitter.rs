@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use calibench_graph::{Dim, Element, Graph, GraphError, Node as GraphNode, ValueId};
 
+use super::dynamic::Quantized;
 use super::half_form::{self, HalfLoss};
 use super::{Export, ExportError, Form, ops};
 use crate::{Attribute, ElementType, InputDim, ModelBuilder, Node, Values};
@@ -56,6 +57,8 @@ pub(super) struct Emitter<'g> {
     names: BTreeSet<String>,
     held: Vec<Option<Held>>,
     params: BTreeMap<(String, Kind, bool), String>,
+    /// Values in codes that are found at run time.
+    pub quantized: BTreeMap<ValueId, Quantized>,
     batch: Option<String>,
     losses: Vec<HalfLoss>,
 }
@@ -72,6 +75,7 @@ impl<'g> Emitter<'g> {
             names: graph.values.iter().map(|v| v.name.clone()).collect(),
             held: vec![None; graph.values.len()],
             params: BTreeMap::new(),
+            quantized: BTreeMap::new(),
             batch: None,
             losses: Vec::new(),
         }
@@ -253,6 +257,11 @@ impl<'g> Emitter<'g> {
         let node = Node::new(name, op, &inputs[..given], &[name]);
         self.nodes.push(attributes.into_iter().fold(node, |node, (key, value)| node.with(key, value)));
         name.to_owned()
+    }
+
+    /// Appends an operator with these results, whose names must be [`fresh`](Self::fresh).
+    pub(super) fn push_all(&mut self, name: &str, op: &str, inputs: &[&str], outputs: &[&str]) {
+        self.nodes.push(Node::new(name, op, inputs, outputs));
     }
 
     /// Appends a cast on the way.

@@ -17,6 +17,9 @@
 //! codes falls on either side as the order of sums decides; the deeper the model, the more of them. A NaN has no code in
 //! ONNX; we give it the zero point.
 //!
+//! A dynamic model is what ONNX Runtime's own dynamic quantizer writes: products read codes, all else reads the value in fp32.
+//! In our dynamic execution all readers of a quantized value read its codes, so that the two differ by that rounding.
+//!
 //! Largest root mean square of the difference, as a share of the output's own, over two ResNets, a LeNet and a
 //! transformer (`tests/onnxruntime.rs`, ONNX Runtime 1.32, AVX2 without VNNI), operators as written | with integer kernels:
 //!
@@ -46,6 +49,7 @@
 //! behind ReLU, softmax and sigmoid. Affine codes use the whole type and need none: they fuse best. Unsigned codes are the
 //! signed ones + 128, with the zero point moved as far: the same values, bit for bit.
 
+mod dynamic;
 mod elementwise;
 mod emitter;
 mod error;
@@ -115,6 +119,14 @@ pub enum Form<'q> {
     },
     /// Integer codes for activations and weights of products, frozen. Codes of more than 8 bits need opset 21.
     Qdq(Qdq<'q>),
+    /// Integer codes for weights; activations get theirs while the model runs, from `DynamicQuantizeLinear`: uint8, affine,
+    /// one scale. Products are `MatMulInteger` and `ConvInteger`.
+    Dynamic {
+        /// Parameters by name, as in [`Qdq::weights`].
+        weights: &'q BTreeMap<String, QParams>,
+        /// How weight codes are written, as in [`Qdq::weight_codes`].
+        weight_codes: Codes,
+    },
     /// Integer codes for the weights of products alone.
     WeightOnly {
         /// Parameters by name, as in [`Qdq::weights`].
@@ -169,7 +181,9 @@ fn check(graph: &Graph, form: &Form<'_>) -> Result<(), ExportError> {
             let unknown = keep.iter().find(|name| !graph.nodes.iter().any(|n| n.name == **name));
             return unknown.map_or(Ok(()), |name| Err(ExportError::Keep { name: name.clone() }));
         }
-        Form::Qdq(Qdq { weights, .. }) | Form::WeightOnly { weights } => weights,
+        Form::Qdq(Qdq { weights, .. }) | Form::Dynamic { weights, .. } | Form::WeightOnly { weights } => {
+            weights
+        }
     };
     let sites = placement(graph);
     if let Some(site) = sites.weights.iter().find(|w| !weights.contains_key(&w.param)) {

@@ -2,12 +2,16 @@
 
 use calibench_graph::Conv2d;
 
+use super::dynamic;
 use super::emitter::{Emitter, Result};
 use super::ops::ints;
 use crate::Attribute;
 
 /// `Gemm` for matrices, which has a bias; else `MatMul` and `Add`. The weight is stored `[in, out]`.
 pub(super) fn linear(e: &mut Emitter<'_>) -> Result<String> {
+    if e.is_dynamic() {
+        return dynamic::linear(e);
+    }
     let float = e.float();
     let x = e.input(0, float)?;
     let weight = e.weight(true)?;
@@ -25,31 +29,50 @@ pub(super) fn linear(e: &mut Emitter<'_>) -> Result<String> {
 }
 
 pub(super) fn conv2d(e: &mut Emitter<'_>, attributes: &Conv2d) -> Result<String> {
+    if e.is_dynamic() {
+        return dynamic::conv2d(e, attributes);
+    }
     let float = e.float();
     let x = e.input(0, float)?;
     let weight = e.weight(false)?;
     let bias = if e.at().params.len() > 1 { e.bias()? } else { String::new() };
+    let attributes = conv_attributes(e, attributes)?;
+    Ok(e.emit("Conv", &[&x, &weight, &bias], attributes))
+}
+
+/// Attributes of `Conv` and of its integer form.
+pub(super) fn conv_attributes(
+    e: &Emitter<'_>,
+    attributes: &Conv2d,
+) -> Result<Vec<(&'static str, Attribute)>> {
     let kernel = &e.graph.params_of(e.at())?[0].shape()[2..];
-    let attributes = vec![
+    Ok(vec![
         ("kernel_shape", ints(kernel)),
         ("strides", ints(&attributes.stride)),
         ("pads", ints(&attributes.padding)),
         ("dilations", ints(&attributes.dilation)),
         ("group", Attribute::Int(attributes.groups as i64)),
-    ];
-    Ok(e.emit("Conv", &[&x, &weight, &bias], attributes))
+    ])
 }
 
 pub(super) fn matmul(e: &mut Emitter<'_>, transpose_rhs: bool) -> Result<String> {
+    if e.is_dynamic() {
+        return dynamic::matmul(e, transpose_rhs);
+    }
     let float = e.float();
     let (x, mut y) = (e.input(0, float)?, e.input(1, float)?);
     if transpose_rhs {
-        let rank = e.shape(1).len();
-        let mut axes: Vec<usize> = (0..rank).collect();
-        axes.swap(rank - 1, rank - 2);
-        y = e.step("transposed", "Transpose", &[&y], vec![("perm", ints(&axes))]);
+        y = transposed(e, &y);
     }
     Ok(e.emit("MatMul", &[&x, &y], vec![]))
+}
+
+/// The right-hand side of the product at hand with its last two axes exchanged.
+pub(super) fn transposed(e: &mut Emitter<'_>, value: &str) -> String {
+    let rank = e.shape(1).len();
+    let mut axes: Vec<usize> = (0..rank).collect();
+    axes.swap(rank - 1, rank - 2);
+    e.step("transposed", "Transpose", &[value], vec![("perm", ints(&axes))])
 }
 
 pub(super) fn batch_norm(e: &mut Emitter<'_>, epsilon: f32) -> Result<String> {

@@ -12,7 +12,7 @@ const MAX_BIAS: f64 = (1_i64 << 28) as f64;
 
 /// How codes are stored: as this type, each moved by an offset.
 #[derive(Debug, Clone, Copy)]
-struct Storage {
+pub(super) struct Storage {
     element: ElementType,
     offset: i32,
     low: i32,
@@ -40,7 +40,7 @@ impl Storage {
         Ok(if moved { Self { offset: 128, low: 0, high: 255, element: ElementType::U8 } } else { found })
     }
 
-    fn store(self, e: &mut Emitter<'_>, name: &str, shape: &[usize], codes: &[i32]) -> String {
+    pub(super) fn store(self, e: &mut Emitter<'_>, name: &str, shape: &[usize], codes: &[i32]) -> String {
         let codes = codes.iter().map(|c| c + self.offset);
         // Codes lie in the type's range, which the storage was chosen for.
         match self.element {
@@ -99,12 +99,13 @@ impl<'g> Emitter<'g> {
         Ok(self.push(&name, "DequantizeLinear", &[&codes, &scale, &zero_point], vec![]))
     }
 
-    fn weight_qparams(&self) -> Option<&'g QParams> {
+    /// The parameters of the weight at hand, where the form stores its codes.
+    pub(super) fn weight_qparams(&self) -> Option<&'g QParams> {
         if !holds_codes(self.graph, self.at()) {
             return None;
         }
         match self.form {
-            Form::Qdq(Qdq { weights, .. }) | Form::WeightOnly { weights } => {
+            Form::Qdq(Qdq { weights, .. }) | Form::Dynamic { weights, .. } | Form::WeightOnly { weights } => {
                 weights.get(&self.at().params[0])
             }
             _ => None,
@@ -117,26 +118,9 @@ impl<'g> Emitter<'g> {
             let float = self.float();
             return self.param(0, float, transposed);
         };
-        let node = self.at();
-        let (param, tensor) = (&node.params[0], self.graph.params_of(node)?[0]);
-        let channels = tensor.shape()[0];
-        self.stored_once((format!("{param}.codes"), Kind::F32, transposed), |e| {
-            let wanted =
-                if let Form::Qdq(Qdq { weight_codes, .. }) = e.form { *weight_codes } else { Codes::Signed };
-            let storage = Storage::of(param, qparams, wanted, e.opset)?;
-            let scales = qparams.scale.len();
-            if scales != 1 && scales != channels {
-                let reason = format!("{scales} scales for {channels} output channels");
-                return Err(ExportError::QParams { site: param.clone(), reason });
-            }
-            let k = tensor.len() / channels.max(1);
-            let codes: Vec<i32> =
-                tensor.data().iter().enumerate().map(|(i, w)| qparams.quantize(*w, i / k)).collect();
-            let (shape, codes) = match transposed {
-                true => transpose(tensor.shape(), &codes),
-                false => (tensor.shape().to_vec(), codes),
-            };
-            let codes = storage.store(e, &format!("{param}.quantized"), &shape, &codes);
+        let (param, scales) = (&self.at().params[0], qparams.scale.len());
+        self.stored_once((format!("{param}.dequantized"), Kind::F32, transposed), |e| {
+            let (codes, storage) = e.weight_codes(qparams, transposed)?;
             let of_scales = if scales == 1 { vec![] } else { vec![scales] };
             let scale = e.store(&format!("{param}.scale"), &of_scales, Values::F32(&qparams.scale));
             let zero_points: Vec<i32> = (0..scales).map(|c| qparams.zero_point_of(c)).collect();
@@ -146,6 +130,33 @@ impl<'g> Emitter<'g> {
             let inputs = [&codes[..], &scale, &zero_point];
             Ok(e.push(&name, "DequantizeLinear", &inputs, axis.into_iter().collect()))
         })
+    }
+
+    /// The weight at hand in codes, and how they are stored.
+    pub(super) fn weight_codes(&mut self, qparams: &QParams, transposed: bool) -> Result<(String, Storage)> {
+        let node = self.at();
+        let (param, tensor) = (&node.params[0], self.graph.params_of(node)?[0]);
+        let wanted = match self.form {
+            Form::Qdq(Qdq { weight_codes, .. }) | Form::Dynamic { weight_codes, .. } => *weight_codes,
+            _ => Codes::Signed,
+        };
+        let storage = Storage::of(param, qparams, wanted, self.opset)?;
+        let (channels, scales) = (tensor.shape()[0], qparams.scale.len());
+        if scales != 1 && scales != channels {
+            let reason = format!("{scales} scales for {channels} output channels");
+            return Err(ExportError::QParams { site: param.clone(), reason });
+        }
+        let codes = self.stored_once((format!("{param}.codes"), Kind::F32, transposed), |e| {
+            let k = tensor.len() / channels.max(1);
+            let codes: Vec<i32> =
+                tensor.data().iter().enumerate().map(|(i, w)| qparams.quantize(*w, i / k)).collect();
+            let (shape, codes) = match transposed {
+                true => transpose(tensor.shape(), &codes),
+                false => (tensor.shape().to_vec(), codes),
+            };
+            Ok(storage.store(e, &format!("{param}.quantized"), &shape, &codes))
+        })?;
+        Ok((codes, storage))
     }
 
     /// The bias of the product at hand: int32 with the scale of the products where both sides are codes and it fits.

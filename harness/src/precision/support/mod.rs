@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use calibench_engine::interpret::CaptureTap;
-use calibench_graph::placement;
+use calibench_graph::{Graph, Op, placement};
 use calibench_kernels::{KernelSet, Kernels};
 use calibench_quant::{Dtype, Range, Symmetry, Timing};
 use clap::Args;
@@ -188,7 +188,8 @@ fn look(machine: &Machine<'_>, specimen: &Specimen, mode: Mode) -> Result<Findin
         note: None,
     };
     if machine.backend != NATIVE
-        && let Some(reason) = backend::unsupported(machine.backend, mode.dtype, mode.timing)
+        && let Some(reason) =
+            backend::unsupported(machine.backend, mode.dtype, mode.timing, Some(Symmetry::Affine))
     {
         return Ok(Finding { note: Some(reason.to_owned()), ..finding });
     }
@@ -261,13 +262,19 @@ fn integers(machine: &Machine<'_>, specimen: &Specimen, mode: Mode, mut finding:
 }
 
 /// Whether sums of products come out that only integers hold.
-fn exact_sums(machine: &Machine<'_>, op: &calibench_graph::Op, mode: Mode) -> Result<Option<bool>> {
-    // Whole numbers are codes: a weight's scale is 1, as an activation's.
+fn exact_sums(machine: &Machine<'_>, op: &Op, mode: Mode) -> Result<Option<bool>> {
+    // Whole numbers are codes: a weight's scale is 1, as an activation's. Given ranges reach to the last code, so that no
+    // runtime has to clip; those found at run time give whole codes from 0 up, or where both sides are symmetric.
     let weight = machine.weights.range(Symmetry::Symmetric).1 as f32;
-    let Some(Sum { graph, inputs, exact }) = sums::of_integers(op, weight)? else { return Ok(None) };
-    // Operands are codes themselves; what the next product reads reaches as far as the sum may. Ranges found at run time give
-    // whole codes where they are symmetric; given ones reach to the last code, so that no runtime has to clip.
-    let symmetry = if mode.timing == Timing::Dynamic { Symmetry::Symmetric } else { Symmetry::Affine };
+    let found = mode.timing == Timing::Dynamic;
+    let unsigned = found && !matches!(op, Op::MatMul { .. });
+    let symmetry = if found && !unsigned { Symmetry::Symmetric } else { Symmetry::Affine };
+    if machine.backend != NATIVE && found && !unsigned {
+        return Ok(None);
+    }
+    let Some(Sum { graph, inputs, exact }) = sums::of_integers(op, weight, unsigned)? else {
+        return Ok(None);
+    };
     let read = graph.nodes[0].output;
     let range = |id| {
         let step = if id == read { exact / sums::CODE } else { 1.0 };
@@ -278,7 +285,7 @@ fn exact_sums(machine: &Machine<'_>, op: &calibench_graph::Op, mode: Mode) -> Re
 }
 
 /// Whether sums of the largest products fall short.
-fn saturates(machine: &Machine<'_>, op: &calibench_graph::Op, mode: Mode) -> Result<Option<bool>> {
+fn saturates(machine: &Machine<'_>, op: &Op, mode: Mode) -> Result<Option<bool>> {
     let Some(Sum { graph, inputs, exact }) = sums::of_pairs(op)? else { return Ok(None) };
     let read = graph.nodes[0].output;
     let range = |id| Range { low: 0.0, high: if id == read { exact } else { sums::CODE } };
@@ -289,7 +296,7 @@ fn saturates(machine: &Machine<'_>, op: &calibench_graph::Op, mode: Mode) -> Res
 fn timed(
     finding: &mut Finding,
     machine: &Machine<'_>,
-    (graph, spec): (&calibench_graph::Graph, &calibench_engine::QuantSpec),
+    (graph, spec): (&Graph, &calibench_engine::QuantSpec),
     inputs: &[Vec<f32>],
 ) -> Result<()> {
     let row = machine.latency(graph, spec, inputs)?;

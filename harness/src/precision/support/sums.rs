@@ -46,9 +46,13 @@ pub(super) fn of_half(op: &Op, format: &FloatFormat) -> Result<Option<Sum>> {
 }
 
 /// Sums of int8 products that only integers get right, for weights up to a code, read by another product; `None` where the
-/// operator is no product.
-pub(super) fn of_integers(op: &Op, weight: f32) -> Result<Option<Sum>> {
-    let terms = Terms { values: [CODE, 1.0, -CODE], weights: [weight, 1.0, weight], count: MANY };
+/// operator is no product. Unsigned activations begin at 0.
+pub(super) fn of_integers(op: &Op, weight: f32, unsigned: bool) -> Result<Option<Sum>> {
+    let (values, weights) = match unsigned {
+        true => ([2.0 * CODE + 1.0, 1.0, 2.0 * CODE + 1.0], [weight, 1.0, -weight]),
+        false => ([CODE, 1.0, -CODE], [weight, 1.0, weight]),
+    };
+    let terms = Terms { values, weights, count: MANY };
     before_another(op, &terms, MANY as f32)
 }
 
