@@ -75,9 +75,6 @@ impl<'a, T> Rows<'a, T> {
     }
 }
 
-/// Most rows of any tile.
-pub(crate) const MOST_ROWS: usize = 12;
-
 /// A micro-kernel for int8 weights: computes tiles of at most `ROWS` rows and `PANELS` panels.
 pub(crate) trait IntTile: Copy {
     /// Rows of a full tile.
@@ -103,11 +100,13 @@ pub(crate) trait IntTile: Copy {
 pub(crate) struct Memory<Cell> {
     cells: Aligned<Cell>,
     acc: Aligned<i32>,
+    /// Where the rows of a block begin.
+    starts: Vec<usize>,
 }
 
 impl<Cell: Copy + Default> Memory<Cell> {
     pub(crate) const fn new() -> Self {
-        Self { cells: Aligned::new(), acc: Aligned::new() }
+        Self { cells: Aligned::new(), acc: Aligned::new(), starts: Vec::new() }
     }
 }
 
@@ -126,7 +125,9 @@ pub(crate) fn accumulate<K: IntTile, T>(
     let (k, groups) = (b.k(), b.groups());
     let block_rows = rows_of_block(size_of::<K::Cell>() * groups, K::ROWS);
     // Taken out, so that a sink may multiply too.
-    let Memory { mut cells, mut acc } = memory.replace(Memory::new());
+    let Memory { mut cells, mut acc, mut starts } = memory.replace(Memory::new());
+    starts.clear();
+    starts.extend((0..block_rows.min(m)).map(|row| row * groups));
     for top in (0..m).step_by(block_rows) {
         let rows = block_rows.min(m - top);
         cells.grow(rows * groups);
@@ -136,48 +137,41 @@ pub(crate) fn accumulate<K: IntTile, T>(
             }
         }
         let pieces = Pieces { count: 1, len: groups, stride: 0 };
-        multiply(kernel, (top, rows), &cells, |row| row * groups, pieces, b, offset, &mut acc, &mut sink);
+        let a = Rows { data: &cells, starts: &starts[..rows], pieces };
+        multiply(kernel, top, a, b, offset, &mut acc, &mut sink);
     }
-    memory.replace(Memory { cells, acc });
+    memory.replace(Memory { cells, acc, starts });
 }
 
-/// `A · Bᵀ` for rows that lie in pieces of an image: `starts` and `pieces` count groups of B's k.
-///
-/// The whole image is prepared once, instead of a copy of each row of patches.
-pub(crate) fn accumulate_pieces<K: IntTile, T>(
+/// `A · Bᵀ` for rows that lie in pieces of an image, each of whose values was moved by `offset`.
+pub(crate) fn accumulate_pieces<K: IntTile>(
     kernel: K,
     memory: &RefCell<Memory<K::Cell>>,
-    (image, starts, pieces): (&[T], &[usize], Pieces),
+    image: Rows<'_, K::Cell>,
     b: &PackedS8,
-    (offset, prepare): (i32, impl Fn(&[T], &mut [K::Cell])),
+    offset: i32,
     mut sink: impl FnMut(Block<'_, i32>),
 ) {
-    let Memory { mut cells, mut acc } = memory.replace(Memory::new());
-    let len = image.len().div_ceil(b.group());
-    cells.grow(len);
-    prepare(image, &mut cells[..len]);
-    let block_rows = rows_of_block(0, K::ROWS);
-    for top in (0..starts.len()).step_by(block_rows) {
-        let rows = block_rows.min(starts.len() - top);
-        let start = |row: usize| starts[top + row];
-        multiply(kernel, (top, rows), &cells, start, pieces, b, offset, &mut acc, &mut sink);
+    let Memory { cells, mut acc, starts } = memory.replace(Memory::new());
+    let mut top = 0;
+    for starts in image.starts.chunks(rows_of_block(0, K::ROWS)) {
+        multiply(kernel, top, Rows { starts, ..image }, b, offset, &mut acc, &mut sink);
+        top += starts.len();
     }
-    memory.replace(Memory { cells, acc });
+    memory.replace(Memory { cells, acc, starts });
 }
 
 /// One block of rows by all columns.
 fn multiply<K: IntTile>(
     kernel: K,
-    (top, rows): (usize, usize),
-    cells: &[K::Cell],
-    start: impl Fn(usize) -> usize,
-    pieces: Pieces,
+    top: usize,
+    a: Rows<'_, K::Cell>,
     b: &PackedS8,
     offset: i32,
     acc: &mut Aligned<i32>,
     sink: &mut impl FnMut(Block<'_, i32>),
 ) {
-    let n = b.n();
+    let (n, rows) = (b.n(), a.starts.len());
     for left_panel in (0..b.panels()).step_by(COLUMN_PANELS) {
         let end_panel = b.panels().min(left_panel + COLUMN_PANELS);
         let ld = (end_panel - left_panel) * PANEL;
@@ -193,9 +187,7 @@ fn multiply<K: IntTile>(
             }
             let column = (panel - left_panel) * PANEL;
             for (first, height) in tiles(rows, K::ROWS) {
-                let starts: [usize; MOST_ROWS] =
-                    std::array::from_fn(|r| if r < height { start(first + r) } else { 0 });
-                let a = Rows { data: cells, starts: &starts[..height], pieces };
+                let a = Rows { starts: &a.starts[first..first + height], ..a };
                 let c = &mut acc[first * ld + column..];
                 kernel.tile(a, b, panels.clone(), &init[..panels.len() * PANEL], c, ld);
             }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use crate::{
     Aligned, Kernels,
-    blocks::{Block, COLUMN_PANELS, MOST_ROWS, Pieces, Rows, rows_of_block, tiles},
+    blocks::{Block, COLUMN_PANELS, Rows, rows_of_block, tiles},
     pack::PANEL,
     pack_float::{Data, PackedFloat},
 };
@@ -31,20 +31,20 @@ thread_local! {
     static MEMORY: RefCell<Memory> = const { RefCell::new(Memory { acc: Aligned::new(), panels: Aligned::new() }) };
 }
 
-/// `A · Bᵀ`, block by block; `start` says where a row begins. Narrow panels are widened once for each block of rows.
+/// `A · Bᵀ`, block by block. Narrow panels are widened once for each block of rows.
 pub(crate) fn accumulate<K: FloatTile>(
     kernels: Kernels,
     kernel: K,
-    m: usize,
-    (a, start, pieces): (&[f32], impl Fn(usize) -> usize, Pieces),
+    a: Rows<'_, f32>,
     b: &PackedFloat,
     mut sink: impl FnMut(Block<'_, f32>),
 ) {
     let (n, k) = (b.n(), b.k());
     let block_rows = rows_of_block(4 * k, K::ROWS);
     let Memory { mut acc, mut panels } = MEMORY.take();
-    for top in (0..m).step_by(block_rows) {
-        let rows = block_rows.min(m - top);
+    let mut top = 0;
+    for starts in a.starts.chunks(block_rows) {
+        let rows = starts.len();
         for left_panel in (0..b.panels()).step_by(COLUMN_PANELS) {
             let end_panel = b.panels().min(left_panel + COLUMN_PANELS);
             let ld = (end_panel - left_panel) * PANEL;
@@ -55,9 +55,7 @@ pub(crate) fn accumulate<K: FloatTile>(
                 let (one, two) = wide.split_at(k * PANEL);
                 let b = if count == 1 { &[one][..] } else { &[one, two][..] };
                 for (first, height) in tiles(rows, K::ROWS) {
-                    let starts: [usize; MOST_ROWS] =
-                        std::array::from_fn(|r| if r < height { start(top + first + r) } else { 0 });
-                    let a = Rows { data: a, starts: &starts[..height], pieces };
+                    let a = Rows { starts: &starts[first..first + height], ..a };
                     let c = &mut acc[first * ld + (panel - left_panel) * PANEL..];
                     kernel.tile(a, b, c, ld);
                 }
@@ -66,6 +64,7 @@ pub(crate) fn accumulate<K: FloatTile>(
             let width = n.min(end_panel * PANEL) - left;
             sink(Block { top, rows, left, width, acc: &acc[..rows * ld], ld });
         }
+        top += rows;
     }
     MEMORY.set(Memory { acc, panels });
 }

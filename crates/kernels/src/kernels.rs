@@ -30,6 +30,8 @@ mod half;
 mod quantize;
 mod rows;
 
+pub use gemm::CodeImage;
+
 /// The largest magnitude of a zero point that the kernels take: differences with any i8 or i16
 /// value are then exact in both i32 and f32.
 pub const MAX_ZERO_POINT: i32 = 1 << 23;
@@ -153,20 +155,14 @@ pub struct Windows {
     pub stride: usize,
 }
 
-/// Panics unless all windows lie inside the image, are as long as the weights' k, and keep groups whole.
+/// Panics unless all windows lie inside the image and are as long as the weights' k.
 #[track_caller]
-fn check_windows(op: &str, image: usize, starts: &[usize], windows: Windows, k: usize, group: usize) {
+fn check_windows(op: &str, image: usize, starts: &[usize], windows: Windows, k: usize) {
     let Windows { count, len, stride } = windows;
     assert!(count > 0 && count * len == k, "{op}: {count} pieces of {len} are not the weights' k = {k}");
     let reach = (count - 1) * stride + len;
     let most = starts.iter().max().copied().unwrap_or(0);
     assert!(starts.is_empty() || most + reach <= image, "{op}: a window ends at {} of {image}", most + reach);
-    // Groups are powers of two: the low bits of all together, without a division for each.
-    let bits = starts.iter().fold(len | stride, |bits, start| bits | start);
-    assert!(
-        group.is_power_of_two() && bits.is_multiple_of(group),
-        "{op}: pieces must begin and end at multiples of {group}"
-    );
 }
 
 /// Panics unless the codes are int8 and the zero point is exact in floating point.

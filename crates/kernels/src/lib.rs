@@ -37,7 +37,7 @@ pub use depthwise::Depthwise;
 pub use error::KernelError;
 pub use finish::{Activation, Finish, Output, Quantizer, Residual};
 pub use isa::{Avx2, Avx512Vnni, AvxVnni, Isa};
-pub use kernels::{Kernels, MAX_ZERO_POINT, Windows};
+pub use kernels::{CodeImage, Kernels, MAX_ZERO_POINT, Windows};
 pub use pack::{MAX_K_S8, PackedS8};
 pub use pack_float::PackedFloat;
 pub use products::{KernelSet, Products, SEVEN_BITS};

@@ -142,11 +142,6 @@ impl PackedS8 {
         self.n.div_ceil(PANEL)
     }
 
-    /// Successive k in a group.
-    pub(crate) fn group(&self) -> usize {
-        self.group as usize
-    }
-
     /// Groups along k, the last one filled up with zeros.
     pub(crate) fn groups(&self) -> usize {
         self.k.div_ceil(self.group as usize)
@@ -156,6 +151,7 @@ impl PackedS8 {
     ///
     /// # Panics
     /// When the matrix was packed for an instruction set of another group.
+    #[inline]
     pub(crate) fn panel(&self, panel: usize, group: Group) -> &[i8] {
         assert!(
             self.group == group,

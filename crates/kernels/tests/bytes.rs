@@ -4,7 +4,9 @@
 
 mod common;
 
-use calibench_kernels::{Finish, Isa, KernelSet, Kernels, Op, Output, PackedS8, Products, Windows};
+use calibench_kernels::{
+    CodeImage, Finish, Isa, KernelSet, Kernels, Op, Output, PackedS8, Products, Windows,
+};
 use common::*;
 
 /// The kernels of a family, on every instruction set that has them and that this machine has.
@@ -123,22 +125,25 @@ fn windows_of_an_image_give_what_their_rows_do() {
     let mut rng = Mix(7);
     // Images of 12 values a pixel, 7 wide; filters of 3 rows of 2 pixels.
     let (channels, width, out) = (12, 7, 19);
-    let windows = Windows { count: 3, len: 2 * channels, stride: width * channels };
-    let (k, starts) = (6 * channels, (0..5).map(|x| x * channels).collect::<Vec<_>>());
+    // In groups of four.
+    let windows = Windows { count: 3, len: 2 * channels / 4, stride: width * channels / 4 };
+    let (k, starts) = (6 * channels, (0..5).map(|x| x * channels / 4).collect::<Vec<_>>());
     let image = rng.fill(3 * width * channels, HOSTILE_I8, |r| r as i8);
     let rows: Vec<i8> = starts
         .iter()
         .flat_map(|s| (0..3).flat_map(move |p| s + p * windows.stride..s + p * windows.stride + windows.len))
-        .map(|i| image[i])
+        .flat_map(|group| &image[4 * group..][..4])
+        .copied()
         .collect();
+    let moved: Vec<u8> = image.iter().map(|code| (i16::from(*code) + 128) as u8).collect();
     for (products, most) in [(Products::SevenBit, 64), (Products::Saturating, 127)] {
         let b = weights(&mut rng, out * k, most);
         for kernels in sets(products) {
             assert_eq!(kernels.s8_group(), 4);
             let packed = kernels.pack_weights_s8(&b, out, k).unwrap();
             let mut got = vec![0.0; starts.len() * out];
-            let output = Output::F32(&mut got);
-            kernels.conv_s8(&image, &starts, windows, &packed, &Finish::default(), output, out);
+            let (image, output) = (CodeImage::Quads(&moved), Output::F32(&mut got));
+            kernels.conv_s8(image, &starts, windows, &packed, &Finish::default(), output, out);
             let expected = gemm(kernels, (starts.len(), out, k), &rows, &packed);
             assert_eq!(got, expected.iter().map(|v| *v as f32).collect::<Vec<_>>(), "{}", kernels.set());
         }

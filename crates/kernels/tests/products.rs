@@ -5,7 +5,8 @@
 mod common;
 
 use calibench_kernels::{
-    Activation, Depthwise, Finish, Isa, Kernels, Op, Output, PackedFloat, Quantizer, Residual, Windows,
+    Activation, CodeImage, Depthwise, Finish, Isa, Kernels, Op, Output, PackedFloat, Quantizer, Residual,
+    Windows,
 };
 use common::*;
 use half::{bf16, f16};
@@ -396,21 +397,27 @@ fn convolutions_of_windows() {
         let group = kernels.s8_group();
         check(150, &inputs, |(count, len, gap, n, rows, seed)| {
             let mut rng = Mix(seed);
-            let windows = Windows { count, len: len * group, stride: (len + gap) * group };
-            let (k, reach) = (count * len * group, (count - 1) * windows.stride + windows.len);
-            let starts: Vec<usize> = (0..rows).map(|_| (rng.next() % 50) as usize * group).collect();
-            let image_len = 49 * group + reach;
+            // In groups for codes, in values for fp32.
+            let windows = Windows { count, len, stride: len + gap };
+            let wide = Windows { count, len: len * group, stride: windows.stride * group };
+            let k = count * wide.len;
+            let starts: Vec<usize> = (0..rows).map(|_| (rng.next() % 50) as usize).collect();
+            let wide_starts: Vec<usize> = starts.iter().map(|start| start * group).collect();
+            let image_len = 49 * group + (count - 1) * wide.stride + wide.len;
             let (x, w) =
                 (rng.fill(image_len, HOSTILE_I8, |r| r as i8), rng.fill(n * k, HOSTILE_I8, |r| r as i8));
             let (xf, wf) = (rng.floats(image_len), rng.floats(n * k));
             let (mut got, mut got_f) = (vec![0.0; rows * n], vec![0.0; rows * n]);
             let finish = Finish::default();
             let packed = kernels.pack_s8(&w, n, k);
-            kernels.conv_s8(&x, &starts, windows, &packed, &finish, Output::F32(&mut got), n);
+            let (widened, moved): (Vec<i16>, Vec<u8>) =
+                x.iter().map(|code| (i16::from(*code), (i16::from(*code) + 128) as u8)).unzip();
+            let image = if group == 2 { CodeImage::Pairs(&widened) } else { CodeImage::Quads(&moved) };
+            kernels.conv_s8(image, &starts, windows, &packed, &finish, Output::F32(&mut got), n);
             let packed = PackedFloat::f32(&wf, n, k);
-            kernels.conv_float(&xf, &starts, windows, &packed, &finish, Output::F32(&mut got_f), n);
+            kernels.conv_float(&xf, &wide_starts, wide, &packed, &finish, Output::F32(&mut got_f), n);
             for (i, j) in (0..rows).flat_map(|i| (0..n).map(move |j| (i, j))) {
-                let at = |p: usize| starts[i] + p / windows.len * windows.stride + p % windows.len;
+                let at = |p: usize| wide_starts[i] + p / wide.len * wide.stride + p % wide.len;
                 let sum: i32 = (0..k).map(|p| i32::from(x[at(p)]) * i32::from(w[j * k + p])).sum();
                 prop_assert_eq!(got[i * n + j], sum as f32, "{} [{},{}]", kernels.isa(), i, j);
                 let terms = (0..k).map(|p| f64::from(xf[at(p)]) * f64::from(wf[j * k + p]));

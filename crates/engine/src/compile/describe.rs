@@ -3,6 +3,7 @@
 use calibench_kernels::Activation;
 
 use super::matmul::MatMul;
+use super::pool::{Pool, Pooling};
 use super::product::{Geometry, Product, Weights};
 use super::rows::Target;
 use super::step::{Ranges, Step};
@@ -61,13 +62,13 @@ impl Step {
             | Self::AddParam { name, .. }
             | Self::LayerNorm { name, .. }
             | Self::Softmax { name, .. }
-            | Self::MaxPool { name, .. }
             | Self::MeanRows { name, .. }
             | Self::Permute { name, .. } => name,
             Self::Product(product) => &product.name,
             Self::MatMul(matmul) => &matmul.name,
             Self::General(general) => &general.name,
             Self::Lookup(lookup) => &lookup.name,
+            Self::Pool(pool) => &pool.name,
         }
     }
 
@@ -95,7 +96,10 @@ impl Step {
             Self::AddParam { .. } => f32("AddParam"),
             Self::LayerNorm { to, .. } => ("LayerNorm".to_owned(), from_f32(to)),
             Self::Softmax { to, .. } => ("Softmax".to_owned(), from_f32(to)),
-            Self::MaxPool { .. } => f32("MaxPool2d"),
+            Self::Pool(pool) => f32(match pool.pooling {
+                Pooling::Max => "MaxPool2d",
+                Pooling::Mean { .. } => "AvgPool2d",
+            }),
             Self::MeanRows { .. } => f32("Mean"),
             Self::Permute { to, .. } => ("Permute".to_owned(), format!("{} copy", type_of(to))),
         }
@@ -113,7 +117,8 @@ impl Step {
             Self::AddParam { param, .. } => elements(param.len()),
             Self::LayerNorm { gamma, len, .. } => format!("{}x{}", batch * len / gamma.len(), gamma.len()),
             Self::Softmax { width, len, .. } => format!("{}x{width}", batch * len / width),
-            Self::MaxPool { dims: [h, w, c], out, .. } => {
+            Self::Pool(pool) => {
+                let Pool { dims: [h, w, c], out, .. } = &**pool;
                 format!("{batch}x{h}x{w}x{c} -> {}x{}", out[0], out[1])
             }
             Self::MeanRows { rows, width, .. } => format!("{batch}x{rows}x{width}"),

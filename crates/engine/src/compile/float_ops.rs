@@ -4,7 +4,6 @@
 //! intermediate that an fp16 (bf16) program would store is rounded, so that an epsilon below the format
 //! really becomes zero. Sums accumulate in fp32 and are rounded once, as hardware reductions do.
 
-use calibench_graph::Window;
 use calibench_kernels::Kernels;
 
 use super::Rounding;
@@ -72,36 +71,6 @@ pub(super) fn softmax(x: &[f32], width: usize, rounding: Rounding, out: &mut [f3
     }
 }
 
-/// Largest value of each window over channels-last images `[H, W, C]`.
-pub(super) fn max_pool(
-    x: &[f32],
-    [in_h, in_w, channels]: [usize; 3],
-    window: &Window,
-    [out_h, out_w]: [usize; 2],
-    out: &mut [f32],
-) {
-    let Window { kernel, stride, padding, dilation } = *window;
-    let inside = |axis: usize, o: usize, k: usize, len: usize| {
-        (o * stride[axis] + k * dilation[axis]).checked_sub(padding[axis]).filter(|i| *i < len)
-    };
-    for (image, out) in
-        x.chunks_exact(in_h * in_w * channels).zip(out.chunks_exact_mut(out_h * out_w * channels))
-    {
-        for (pixel, out) in out.chunks_exact_mut(channels).enumerate() {
-            let (oy, ox) = (pixel / out_w, pixel % out_w);
-            out.fill(f32::NEG_INFINITY);
-            for tap in 0..kernel[0] * kernel[1] {
-                let at = inside(0, oy, tap / kernel[1], in_h).zip(inside(1, ox, tap % kernel[1], in_w));
-                let Some((y, x)) = at else { continue };
-                let start = (y * in_w + x) * channels;
-                for (o, v) in out.iter_mut().zip(&image[start..start + channels]) {
-                    *o = if v.is_nan() || o.is_nan() { f32::NAN } else { o.max(*v) };
-                }
-            }
-        }
-    }
-}
-
 /// Mean over the middle axis of `[outer, rows, width]`: global average pooling of channels-last images,
 /// and the mean over tokens.
 pub(super) fn mean_rows(x: &[f32], rows: usize, width: usize, rounding: Rounding, out: &mut [f32]) {
@@ -141,10 +110,8 @@ mod tests {
     }
 
     #[test]
-    fn pooling_takes_the_largest_and_the_mean() {
+    fn the_mean_of_rows_is_taken_column_by_column() {
         let mut out = [0.0; 2];
-        max_pool(&[1., 10., 2., 20., 3., 30., 4., 0.], [2, 2, 2], &Window::square(2, 2), [1, 1], &mut out);
-        assert_eq!(out, [4., 30.]);
         mean_rows(&[1., 10., 3., 30.], 2, 2, Rounding::None, &mut out);
         assert_eq!(out, [2., 20.]);
     }

@@ -10,6 +10,11 @@ pub(super) const MAX_RANK: usize = 8;
 /// # Panics
 /// With more than [`MAX_RANK`] axes.
 pub(super) fn permute<T: Copy>(src: &[T], dims: &[usize], axes: &[usize], dst: &mut [T]) {
+    // An image that becomes channels-last, or is it no longer: the first axes change places with the rest.
+    let turned = axes.first().copied().unwrap_or(0);
+    if axes.iter().copied().eq((turned..dims.len()).chain(0..turned)) {
+        return transpose(src, dims[..turned].iter().product(), dst);
+    }
     let rank = dims.len();
     let mut strides = [1; MAX_RANK];
     for i in (0..rank.saturating_sub(1)).rev() {
@@ -33,6 +38,23 @@ pub(super) fn permute<T: Copy>(src: &[T], dims: &[usize], axes: &[usize], dst: &
                 break;
             }
             *index = 0;
+        }
+    }
+}
+
+/// Writes a matrix of so many rows column by column.
+fn transpose<T: Copy>(src: &[T], rows: usize, dst: &mut [T]) {
+    /// Columns whose results stay in the first-level cache.
+    const BLOCK: usize = 64;
+    let columns = src.len() / rows.max(1);
+    if rows <= 1 || columns <= 1 {
+        return dst[..src.len()].copy_from_slice(src);
+    }
+    for (first, out) in (0..columns).step_by(BLOCK).zip(dst[..src.len()].chunks_mut(BLOCK * rows)) {
+        for (r, row) in src.chunks_exact(columns).enumerate() {
+            for (to, from) in out.chunks_exact_mut(rows).zip(&row[first..]) {
+                to[r] = *from;
+            }
         }
     }
 }
@@ -175,6 +197,20 @@ mod tests {
         let mut dst = vec![0; 12];
         permute(&src, &[2, 2, 3], &[0, 2, 1], &mut dst);
         assert_eq!(dst, [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
+    }
+
+    #[test]
+    fn images_change_between_channels_first_and_last() {
+        for [c, h, w] in [[3, 5, 26], [64, 2, 3], [1, 2, 2], [4, 1, 1]] {
+            let first: Vec<usize> = (0..c * h * w).collect();
+            let mut last = vec![0; first.len()];
+            permute(&first, &[c, h, w], &[1, 2, 0], &mut last);
+            let expected: Vec<usize> = (0..h * w).flat_map(|p| (0..c).map(move |c| c * h * w + p)).collect();
+            assert_eq!(last, expected);
+            let mut back = vec![0; first.len()];
+            permute(&last, &[h, w, c], &[2, 0, 1], &mut back);
+            assert_eq!(back, first);
+        }
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use calibench_graph::{Node, Op, ValueId};
+use calibench_graph::{Node, Op, ValueId, Window};
 use calibench_kernels::Activation;
 
 use super::layout::MAX_RANK;
 use super::lower::Lowering;
 use super::matmul::MatMul;
+use super::pool::{Pool, Pooling};
 use super::rows::Target;
 use super::step::Step;
 use super::storage::{Kind, Slot};
@@ -93,19 +94,9 @@ impl<'g> Lowering<'g> {
                 let width = dims.last().copied().unwrap_or(1);
                 self.push_target(node, plain, |from, to| Step::Softmax { name, width, len, from, to })
             }
-            Op::MaxPool2d(window) => {
-                let [c, h, w] = self.image(node, &dims)?;
-                let result = self.dims(node.output);
-                let (window, out) = (*window, [result[1], result[2]]);
-                let last = Layout::ChannelsLast;
-                self.push_float(node, last, last, |from, to| Step::MaxPool {
-                    name,
-                    dims: [h, w, c],
-                    window,
-                    out,
-                    from,
-                    to,
-                })
+            Op::MaxPool2d(window) => self.pool(node, Pooling::Max, *window),
+            Op::AvgPool2d { window, count_padding } => {
+                self.pool(node, Pooling::Mean { count_padding: *count_padding }, *window)
             }
             Op::GlobalAvgPool => {
                 let [c, h, w] = self.image(node, &dims)?;
@@ -158,6 +149,16 @@ impl<'g> Lowering<'g> {
             Op::Embedding => self.lookup(node),
             _ => self.general(node),
         }
+    }
+
+    fn pool(&mut self, node: &Node, pooling: Pooling, window: Window) -> Result<(), EngineError> {
+        let [c, h, w] = self.image(node, &self.dims(node.inputs[0]))?;
+        let result = self.dims(node.output);
+        let (name, dims, out) = (node.name.clone(), [h, w, c], [result[1], result[2]]);
+        let last = Layout::ChannelsLast;
+        self.push_float(node, last, last, |from, to| {
+            Step::Pool(Box::new(Pool { name, pooling, window, dims, out, from, to }))
+        })
     }
 
     fn image(&self, node: &Node, dims: &[usize]) -> Result<[usize; 3], EngineError> {

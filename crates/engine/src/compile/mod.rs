@@ -16,6 +16,7 @@ mod lower_node;
 mod lower_product;
 mod matmul;
 mod order;
+mod pool;
 mod product;
 mod profile;
 mod remap;

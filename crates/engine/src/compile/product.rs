@@ -1,8 +1,11 @@
 //! Linear layers and convolutions: products of activation rows with weights.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
-use calibench_kernels::{Activation, Depthwise, Finish, Kernels, Output, PackedFloat, PackedS8, Residual};
+use calibench_kernels::{
+    Activation, CodeImage, Depthwise, Finish, Kernels, Output, PackedFloat, PackedS8, Residual,
+};
 
 use super::layout::ConvShape;
 use super::rows::{Cut, Target, write_rows};
@@ -23,6 +26,7 @@ struct Scratch {
     patches_f32: Vec<f32>,
     patches_i8: Vec<i8>,
     patches_i16: Vec<i16>,
+    patches_u8: Vec<u8>,
     acc64: Vec<i64>,
     correction64: Vec<i64>,
     starts: Vec<usize>,
@@ -34,6 +38,7 @@ impl Scratch {
             patches_f32: Vec::new(),
             patches_i8: Vec::new(),
             patches_i16: Vec::new(),
+            patches_u8: Vec::new(),
             acc64: Vec::new(),
             correction64: Vec::new(),
             starts: Vec::new(),
@@ -324,7 +329,7 @@ impl Product {
             Weights::Float(packed) => {
                 let images = buffers.f32(self.input.slot);
                 let memory = (&mut scratch.patches_f32, &mut scratch.starts);
-                shape.for_images(images, rows, (0.0, group), memory, |rows, image, starts| {
+                shape.for_images(images, rows, (0.0, group, |x| x), memory, |rows, image, starts| {
                     let out = columns_of(block, (rows.start - first) * n);
                     kernels.conv_float(image, starts, windows, &packed[0], &finish_of(rows.start), out, n);
                 });
@@ -332,13 +337,24 @@ impl Product {
             Weights::Int { packed, .. } => {
                 let images = buffers.i8(self.input.slot);
                 let pad = context.site_params[self.input.value].zero_point as i8;
-                let memory = (&mut scratch.patches_i8, &mut scratch.starts);
-                shape.for_images(images, rows, (pad, group), memory, |rows, image, starts| {
+                let mut each = |rows: Range<usize>, image: CodeImage<'_>, starts: &[usize]| {
                     let out = columns_of(block, (rows.start - first) * n);
                     let (correction, scale) = (&scales.correction[..], &scales.scale[..]);
                     let finish = Finish { correction, scale, ..finish_of(rows.start) };
                     kernels.conv_s8(image, starts, windows, &packed[0], &finish, out, n);
-                });
+                };
+                let Scratch { patches_i16, patches_u8, starts, .. } = scratch;
+                if group == 2 {
+                    let (turned, memory) = ((pad, group, i16::from), (patches_i16, starts));
+                    shape.for_images(images, rows, turned, memory, |rows, image, starts| {
+                        each(rows, CodeImage::Pairs(image), starts);
+                    });
+                } else {
+                    let (turned, memory) = ((pad, group, |code| code as u8 ^ 0x80), (patches_u8, starts));
+                    shape.for_images(images, rows, turned, memory, |rows, image, starts| {
+                        each(rows, CodeImage::Quads(image), starts);
+                    });
+                }
             }
             Weights::DepthwiseFloat(_) | Weights::DepthwiseInt { .. } => {
                 unreachable!("a depthwise convolution has no windows of all channels")

@@ -12,13 +12,13 @@ impl Step {
             | Self::Round { from, to, .. }
             | Self::Scale { from, to, .. }
             | Self::AddParam { from, to, .. }
-            | Self::MaxPool { from, to, .. }
             | Self::MeanRows { from, to, .. }
             | Self::Permute { from, to, .. } => vec![from, to],
             Self::Activate { from, to, .. }
             | Self::LayerNorm { from, to, .. }
             | Self::Softmax { from, to, .. } => vec![from, &mut to.slot],
             Self::General(general) => general.slots(),
+            Self::Pool(pool) => vec![&mut pool.from, &mut pool.to],
             Self::Lookup(lookup) => vec![&mut lookup.from, &mut lookup.to],
             Self::Add { lhs, rhs, to, .. } => vec![lhs, rhs, to],
             Self::Product(p) => {

@@ -1,11 +1,11 @@
 //! The steps of a plan and what they share while running.
 
-use calibench_graph::Window;
 use calibench_kernels::{Activation, Kernels, Output};
 
 use super::general::General;
 use super::lookup::Lookup;
 use super::matmul::MatMul;
+use super::pool::Pool;
 use super::product::{Product, RunScales};
 use super::rows::{Cut, Target, write_rows};
 use super::storage::{Buffers, Kind, Slot};
@@ -128,6 +128,7 @@ pub(super) enum Step {
     MatMul(Box<MatMul>),
     General(Box<General>),
     Lookup(Box<Lookup>),
+    Pool(Box<Pool>),
     /// A function of each value.
     Activate {
         name: String,
@@ -172,14 +173,6 @@ pub(super) enum Step {
         from: Slot,
         to: Target,
     },
-    MaxPool {
-        name: String,
-        dims: [usize; 3],
-        window: Window,
-        out: [usize; 2],
-        from: Slot,
-        to: Slot,
-    },
     MeanRows {
         name: String,
         rows: usize,
@@ -202,6 +195,7 @@ impl Step {
         match self {
             Self::General(general) => general.run(batch, buffers, context)?,
             Self::Lookup(lookup) => lookup.run(batch, buffers, context)?,
+            Self::Pool(pool) => pool.run(batch, buffers, context.rounding),
             Self::Quantize { value, ranges, codes, len, from, to, .. } => {
                 quantize(*value, *ranges, *codes, batch * len, (*from, *to), buffers, context);
             }
@@ -277,13 +271,6 @@ impl Step {
                     }
                 });
                 round_slot(context, buffers, to.slot, batch * len);
-            }
-            Self::MaxPool { dims, window, out: out_dims, from, to, .. } => {
-                let n = batch * out_dims[0] * out_dims[1] * dims[2];
-                let mut out = buffers.take_f32(*to);
-                let x = &buffers.f32(*from)[..batch * dims.iter().product::<usize>()];
-                float_ops::max_pool(x, *dims, window, *out_dims, &mut out[..n]);
-                buffers.put_f32(*to, out);
             }
             Self::MeanRows { rows, width, from, to, .. } => {
                 let mut out = buffers.take_f32(*to);

@@ -118,6 +118,17 @@ impl Buffers {
         &mut self.f32[slot.index]
     }
 
+    /// Buffers that hold these values, for tests of steps.
+    #[cfg(test)]
+    pub(super) fn of_f32(values: &[Vec<f32>]) -> Self {
+        let filled = |values: &Vec<f32>| {
+            let mut buffer = Aligned::zeroed(values.len());
+            buffer.copy_from_slice(values);
+            buffer
+        };
+        Self { f32: values.iter().map(filled).collect(), i8: Vec::new(), i16: Vec::new() }
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         let total = self.f32.iter().map(|b| b.len()).sum::<usize>() * Kind::F32.bytes()
             + self.i8.iter().map(|b| b.len()).sum::<usize>() * Kind::I8.bytes()

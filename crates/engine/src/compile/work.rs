@@ -78,8 +78,9 @@ impl Step {
                     + one(&m.rhs.slot, m.heads * m.k * m.n)
                     + one(&m.to.slot, m.heads * m.m * m.n)
             }
-            Self::MaxPool { dims, out, from, to, .. } => {
-                one(from, dims.iter().product()) + one(to, out[0] * out[1] * dims[2])
+            Self::Pool(pool) => {
+                let [height, width] = pool.out;
+                one(&pool.from, pool.dims.iter().product()) + one(&pool.to, height * width * pool.dims[2])
             }
             Self::MeanRows { rows, width, from, to, .. } => one(from, rows * width) + one(to, *width),
             Self::Permute { dims, from, to, .. } => through(from, to, dims.iter().product()),

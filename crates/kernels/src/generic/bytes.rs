@@ -1,6 +1,6 @@
 //! Products of bytes as `vpmaddubsw` makes them, scalar: sums of two products in 16 bits, which saturate.
 
-use crate::blocks::{Block, Pieces};
+use crate::blocks::{Block, Rows};
 use crate::byte::Byte;
 use crate::pack::{Group, PANEL, PackedS8};
 
@@ -67,16 +67,16 @@ pub(crate) fn accumulate<T: Byte>(
     }
 }
 
-/// The same for rows that lie in pieces of an image; all counted in groups of four.
-pub(crate) fn accumulate_pieces<T: Byte>(
-    (image, starts, pieces): (&[T], &[usize], Pieces),
+/// The same for rows that lie in pieces of an image, of signed codes moved up by 128.
+pub(crate) fn accumulate_pieces(
+    Rows { data, starts, pieces }: Rows<'_, [u8; 4]>,
     b: &PackedS8,
     mut sink: impl FnMut(Block<'_, i32>),
 ) {
     for (top, start) in starts.iter().enumerate() {
-        let piece = |i: usize| cells(&image[4 * (start + i * pieces.stride)..][..4 * pieces.len]);
+        let piece = |i: usize| data[start + i * pieces.stride..][..pieces.len].iter().copied();
         let row = || (0..pieces.count).flat_map(piece);
-        blocks(top, b, |at| sums(row(), b, at, T::OFFSET), &mut sink);
+        blocks(top, b, |at| sums(row(), b, at, <i8 as Byte>::OFFSET), &mut sink);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Integer GEMM, scalar.
 
-use crate::blocks::{Block, Pieces};
+use crate::blocks::{Block, Rows};
 use crate::pack::{Group, PANEL, PackedS8};
 
 /// `A · Bᵀ` for i8 or u8 activations, a panel of a row at a time.
@@ -29,11 +29,10 @@ pub(crate) fn accumulate<T: Copy + Into<i16>>(
 
 /// The same for rows that lie in pieces of an image; all counted in pairs.
 pub(crate) fn accumulate_pieces(
-    (image, starts, pieces): (&[i8], &[usize], Pieces),
+    Rows { data: pairs, starts, pieces }: Rows<'_, [i16; 2]>,
     b: &PackedS8,
     mut sink: impl FnMut(Block<'_, i32>),
 ) {
-    let pairs = image.as_chunks::<2>().0;
     for (top, start) in starts.iter().enumerate() {
         for panel in 0..b.panels() {
             let mut sums = [0_i32; PANEL];

@@ -7,7 +7,7 @@ use super::{check_finish, check_len, check_matrix, check_windows};
 use crate::x86_64;
 use crate::{
     Finish, Kernels, Output, PackedFloat, Windows,
-    blocks::{Block, Pieces},
+    blocks::{Block, Pieces, Rows},
     blocks_float::accumulate,
     generic,
     isa::Proof,
@@ -18,6 +18,8 @@ use crate::{
 thread_local! {
     /// The packed second operand of [`Kernels::matmul_f32`].
     static OPERAND: RefCell<PackedFloat> = RefCell::new(PackedFloat::f32(&[], 0, 0));
+    /// Where the rows of a matrix begin.
+    static STARTS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Kernels {
@@ -48,7 +50,11 @@ impl Kernels {
         // No row begins beyond an empty matrix.
         let lda = if b.k() == 0 { 0 } else { lda };
         let pieces = Pieces { count: 1, len: b.k(), stride: 0 };
-        self.finish_f32(OP, m, (a, |row| row * lda, pieces), b, finish, &mut output, ldo);
+        let mut starts = STARTS.take();
+        starts.clear();
+        starts.extend((0..m).map(|row| row * lda));
+        self.finish_f32(OP, Rows { data: a, starts: &starts, pieces }, b, finish, &mut output, ldo);
+        STARTS.set(starts);
     }
 
     /// The same for rows that lie in an image: `Σ_p Σ_i image[starts[row] + p · windows.stride + i] · B[j, p · len + i]`.
@@ -66,18 +72,17 @@ impl Kernels {
         ldo: usize,
     ) {
         const OP: &str = "conv_float";
-        check_windows(OP, image.len(), starts, windows, b.k(), 1);
+        check_windows(OP, image.len(), starts, windows, b.k());
         check_finish(OP, starts.len(), b.n(), finish, &output, ldo);
         let Windows { count, len, stride } = windows;
-        let rows = (image, |row: usize| starts[row], Pieces { count, len, stride });
-        self.finish_f32(OP, starts.len(), rows, b, finish, &mut output, ldo);
+        let rows = Rows { data: image, starts, pieces: Pieces { count, len, stride } };
+        self.finish_f32(OP, rows, b, finish, &mut output, ldo);
     }
 
     fn finish_f32(
         &self,
         op: &str,
-        m: usize,
-        rows: (&[f32], impl Fn(usize) -> usize, Pieces),
+        rows: Rows<'_, f32>,
         b: &PackedFloat,
         finish: &Finish<'_>,
         output: &mut Output<'_>,
@@ -96,15 +101,15 @@ impl Kernels {
             lanes::run(self.proof, FinishBlock { block, finish, output: &mut *output, ld: ldo });
         };
         match self.proof {
-            Proof::Generic => accumulate(*self, generic::float::Scalar, m, rows, b, sink),
+            Proof::Generic => accumulate(*self, generic::float::Scalar, rows, b, sink),
             #[cfg(target_arch = "x86_64")]
-            Proof::Avx2(token) => accumulate(*self, x86_64::float::Fma256(token), m, rows, b, sink),
+            Proof::Avx2(token) => accumulate(*self, x86_64::float::Fma256(token), rows, b, sink),
             #[cfg(target_arch = "x86_64")]
             Proof::AvxVnni(token) => {
-                accumulate(*self, x86_64::float::Fma256(token.avx2()), m, rows, b, sink);
+                accumulate(*self, x86_64::float::Fma256(token.avx2()), rows, b, sink);
             }
             #[cfg(target_arch = "x86_64")]
-            Proof::Avx512Vnni(token) => accumulate(*self, x86_64::float::Fma512(token), m, rows, b, sink),
+            Proof::Avx512Vnni(token) => accumulate(*self, x86_64::float::Fma512(token), rows, b, sink),
         }
     }
 

@@ -1,7 +1,5 @@
 //! Integer GEMM and row sums.
 
-use std::cell::RefCell;
-
 use super::{check_finish, check_matrix, check_windows};
 #[cfg(target_arch = "x86_64")]
 use crate::x86_64::{
@@ -12,7 +10,7 @@ use crate::x86_64::{
 };
 use crate::{
     Finish, Isa, KernelError, Kernels, Output, PackedS8, Products, Windows,
-    blocks::{Block, Pieces},
+    blocks::{Block, Pieces, Rows},
     byte::Byte,
     generic,
     isa::Proof,
@@ -20,9 +18,22 @@ use crate::{
     pack::Group,
 };
 
-thread_local! {
-    /// Where windows begin, in groups.
-    static STARTS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+/// Codes of an image as products over its windows read them: pixel by pixel, each filled up to whole groups.
+#[derive(Clone, Copy, Debug)]
+pub enum CodeImage<'a> {
+    /// Each code in 16 bits: for sets whose [`s8_group`](Kernels::s8_group) is 2.
+    Pairs(&'a [i16]),
+    /// Each code + 128: for sets whose group is 4.
+    Quads(&'a [u8]),
+}
+
+impl CodeImage<'_> {
+    fn groups(&self) -> usize {
+        match self {
+            Self::Pairs(codes) => codes.len() / 2,
+            Self::Quads(codes) => codes.len() / 4,
+        }
+    }
 }
 
 impl Kernels {
@@ -160,13 +171,14 @@ impl Kernels {
     }
 
     /// Rows that lie in an image, as in [`conv_float`](Self::conv_float), in int8 codes, exact in i32; then `finish`.
+    /// Starts, lengths and strides count groups of [`s8_group`](Self::s8_group) values.
     ///
     /// # Panics
-    /// When a window leaves the image, its pieces are not as long together as `b` has k, or begin or end inside of a
-    /// group of k: all of `starts`, `len` and `stride` must be multiples of [`s8_group`](Self::s8_group).
+    /// When a window leaves the image, its pieces are not as long together as `b` has groups of k, or the image is not as
+    /// this set reads it.
     pub fn conv_s8(
         &self,
-        image: &[i8],
+        image: CodeImage<'_>,
         starts: &[usize],
         windows: Windows,
         b: &PackedS8,
@@ -175,42 +187,40 @@ impl Kernels {
         ldo: usize,
     ) {
         const OP: &str = "conv_s8";
-        let group = b.group();
-        check_windows(OP, image.len(), starts, windows, b.k(), group);
+        check_windows(OP, image.groups(), starts, windows, b.groups());
         check_finish(OP, starts.len(), b.n(), finish, &output, ldo);
         let proof = self.proof;
         let sink = |block: Block<'_, i32>| {
             lanes::run(proof, FinishBlock { block, finish, output: &mut output, ld: ldo });
         };
-        // From bytes to groups, of two or four.
-        let shift = group.trailing_zeros();
-        let mut memory = STARTS.take();
-        memory.clear();
-        memory.extend(starts.iter().map(|start| start >> shift));
         let Windows { count, len, stride } = windows;
-        let pieces = Pieces { count, len: len / group, stride: stride / group };
-        let a = (image, &memory[..], pieces);
-        match self.proof {
-            Proof::Generic if b.products() != Products::Exact => {
-                generic::bytes::accumulate_pieces(a, b, sink)
+        let pieces = Pieces { count, len, stride };
+        match image {
+            CodeImage::Pairs(image) => {
+                let a = Rows { data: image.as_chunks::<2>().0, starts, pieces };
+                match self.proof {
+                    #[cfg(target_arch = "x86_64")]
+                    Proof::Avx2(token) => gemm::accumulate_pairs_of_pieces(token, a, b, sink),
+                    _ => generic::gemm::accumulate_pieces(a, b, sink),
+                }
             }
-            Proof::Generic => generic::gemm::accumulate_pieces(a, b, sink),
-            #[cfg(target_arch = "x86_64")]
-            Proof::Avx2(token) if b.products() == Products::Exact => {
-                gemm::accumulate_pairs_of_pieces(token, a, b, sink)
+            CodeImage::Quads(image) => {
+                let a = Rows { data: image.as_chunks::<4>().0, starts, pieces };
+                match self.proof {
+                    Proof::Generic => generic::bytes::accumulate_pieces(a, b, sink),
+                    #[cfg(target_arch = "x86_64")]
+                    Proof::Avx2(token) if b.products() == Products::Saturating => {
+                        accumulate_quads_of_pieces(Saturating(token), a, b, sink);
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    Proof::Avx2(token) => accumulate_quads_of_pieces(SevenBit(token), a, b, sink),
+                    #[cfg(target_arch = "x86_64")]
+                    Proof::AvxVnni(token) => accumulate_quads_of_pieces(Vnni256(token), a, b, sink),
+                    #[cfg(target_arch = "x86_64")]
+                    Proof::Avx512Vnni(token) => accumulate_quads_of_pieces(Vnni512(token), a, b, sink),
+                }
             }
-            #[cfg(target_arch = "x86_64")]
-            Proof::Avx2(token) if b.products() == Products::Saturating => {
-                accumulate_quads_of_pieces(Saturating(token), a, b, sink);
-            }
-            #[cfg(target_arch = "x86_64")]
-            Proof::Avx2(token) => accumulate_quads_of_pieces(SevenBit(token), a, b, sink),
-            #[cfg(target_arch = "x86_64")]
-            Proof::AvxVnni(token) => accumulate_quads_of_pieces(Vnni256(token), a, b, sink),
-            #[cfg(target_arch = "x86_64")]
-            Proof::Avx512Vnni(token) => accumulate_quads_of_pieces(Vnni512(token), a, b, sink),
         }
-        STARTS.set(memory);
     }
 
     /// How many successive k the kernels for 8-bit activations add up at once, of weights from

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Aligned, Avx2,
-    blocks::{Block, IntTile, Memory, Pieces, Rows, accumulate, accumulate_pieces, tiles},
+    blocks::{Block, IntTile, Memory, Rows, accumulate, accumulate_pieces, tiles},
     generic,
     pack::{Group, PANEL, PackedS8},
 };
@@ -44,13 +44,13 @@ pub(crate) fn accumulate_pairs<T: Copy + Into<i16>>(
 }
 
 /// `A · Bᵀ` for rows in pieces of an image, block by block.
-pub(crate) fn accumulate_pairs_of_pieces<T: Copy + Into<i16>>(
+pub(crate) fn accumulate_pairs_of_pieces(
     token: Avx2,
-    a: (&[T], &[usize], Pieces),
+    image: Rows<'_, [i16; 2]>,
     b: &PackedS8,
     sink: impl FnMut(Block<'_, i32>),
 ) {
-    MEMORY.with(|memory| accumulate_pieces(Pairs(token), memory, a, b, (0, widen_row), sink));
+    MEMORY.with(|memory| accumulate_pieces(Pairs(token), memory, image, b, 0, sink));
 }
 
 /// The 6×16 tile.

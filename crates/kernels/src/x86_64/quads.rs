@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::{
-    blocks::{Block, IntTile, Memory, Pieces, accumulate, accumulate_pieces},
+    blocks::{Block, IntTile, Memory, Rows, accumulate, accumulate_pieces},
     byte::Byte,
     pack::PackedS8,
 };
@@ -25,14 +25,14 @@ pub(crate) fn accumulate_quads<K: IntTile<Cell = [u8; 4]>, T: Byte>(
     MEMORY.with(|memory| accumulate(kernel, memory, a, b, (T::OFFSET, quads_of), sink));
 }
 
-/// The same for rows in pieces of an image.
-pub(crate) fn accumulate_quads_of_pieces<K: IntTile<Cell = [u8; 4]>, T: Byte>(
+/// The same for rows in pieces of an image, of signed codes moved up by 128.
+pub(crate) fn accumulate_quads_of_pieces<K: IntTile<Cell = [u8; 4]>>(
     kernel: K,
-    a: (&[T], &[usize], Pieces),
+    image: Rows<'_, [u8; 4]>,
     b: &PackedS8,
     sink: impl FnMut(Block<'_, i32>),
 ) {
-    MEMORY.with(|memory| accumulate_pieces(kernel, memory, a, b, (T::OFFSET, quads_of), sink));
+    MEMORY.with(|memory| accumulate_pieces(kernel, memory, image, b, <i8 as Byte>::OFFSET, sink));
 }
 
 /// A row of A in cells of four; what fills the last one up meets weights that are 0.
