@@ -186,6 +186,21 @@ fn fill<const G: usize>(
         }
         return;
     }
+    if stride_n == 1 {
+        for (group, cells) in (0..k).step_by(G).zip(cells.as_chunks_mut::<PANEL>().0) {
+            let mut rows = [[0; PANEL]; G];
+            for (row, kk) in rows.iter_mut().zip(group..k) {
+                row[..sums.len()].copy_from_slice(&b[kk * stride_k..][..sums.len()]);
+            }
+            for (j, cell) in cells.iter_mut().enumerate() {
+                *cell = std::array::from_fn(|i| rows[i][j]);
+            }
+            for (j, sum) in sums.iter_mut().enumerate() {
+                *sum += rows.iter().map(|row| i32::from(row[j])).sum::<i32>();
+            }
+        }
+        return;
+    }
     for kk in 0..k {
         let row = &b[kk * stride_k..];
         let cells = &mut cells[kk / G * PANEL..][..sums.len()];

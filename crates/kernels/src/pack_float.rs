@@ -62,10 +62,14 @@ impl PackedFloat {
     }
 
     /// Packs another fp32 matrix into the same memory, which grows when needed: element (j, kk) is
-    /// `b[j * stride_n + kk * stride_k]`, bounds already checked.
-    pub(crate) fn refill(&mut self, b: &[f32], n: usize, k: usize, stride_n: usize, stride_k: usize) {
+    /// `b[j * stride_n + kk * stride_k]`. For products of two activations: `Q · Kᵀ` is a stride swap.
+    ///
+    /// # Panics
+    /// When an element lies beyond `b`, or narrower weights are held here.
+    pub fn repack(&mut self, b: &[f32], n: usize, k: usize, stride_n: usize, stride_k: usize) {
+        check_strided("repack", b.len(), (n, stride_n), (k, stride_k));
         (self.n, self.k) = (n, k);
-        let Data::F32(data) = &mut self.data else { unreachable!("scratch is fp32") };
+        let Data::F32(data) = &mut self.data else { panic!("repack: {} weights are held", self.held_as()) };
         data.reset(n.div_ceil(PANEL) * PANEL * k);
         for (first, panel) in (0..n).step_by(PANEL).zip(data.chunks_exact_mut(PANEL * k.max(1))) {
             let width = PANEL.min(n - first);
@@ -80,6 +84,10 @@ impl PackedFloat {
             }
             for (kk, row) in rows.iter_mut().enumerate() {
                 let from = &b[first * stride_n + kk * stride_k..];
+                if stride_n == 1 {
+                    row[..width].copy_from_slice(&from[..width]);
+                    continue;
+                }
                 for (j, v) in row[..width].iter_mut().enumerate() {
                     *v = from[j * stride_n];
                 }
@@ -125,6 +133,24 @@ impl PackedFloat {
     }
 }
 
+/// Panics unless every element of a strided matrix lies inside `len`.
+#[track_caller]
+pub(crate) fn check_strided(
+    op: &str,
+    len: usize,
+    (n, stride_n): (usize, usize),
+    (k, stride_k): (usize, usize),
+) {
+    if n == 0 || k == 0 {
+        return;
+    }
+    let needed = (n as u128 - 1) * stride_n as u128 + (k as u128 - 1) * stride_k as u128 + 1;
+    assert!(
+        len as u128 >= needed,
+        "{op}: b has {len} elements, [{n}, {k}] with strides ({stride_n}, {stride_k}) needs {needed}"
+    );
+}
+
 fn packed<T: Copy, U: Copy + Default>(b: &[T], n: usize, k: usize, convert: impl Fn(T) -> U) -> Aligned<U> {
     assert!(b.len() == n * k, "weights have {} elements, [{n}, {k}] needs {}", b.len(), n * k);
     let mut data = Aligned::zeroed(n.div_ceil(PANEL) * PANEL * k);
@@ -151,7 +177,7 @@ mod tests {
         assert_eq!(data[16..19], [2.0, 5.0, 0.0]);
         assert_eq!((data.len(), packed.bytes()), (48, 192));
         let mut again = PackedFloat::f32(&[7.0; 80], 20, 4);
-        again.refill(&[1.0, 4.0, 2.0, 5.0, 3.0, 6.0], 2, 3, 1, 2);
+        again.repack(&[1.0, 4.0, 2.0, 5.0, 3.0, 6.0], 2, 3, 1, 2);
         assert_eq!(again, packed);
         assert_eq!(PackedFloat::s8(&[1; 6], vec![0.5], 2, 3).bytes(), 48 + 4);
     }

@@ -114,8 +114,8 @@ fn weights_keep_their_size() {
 }
 
 #[test]
-fn matmul_f32_with_any_strides() {
-    for kernels in kernels_of(Op::MatmulF32) {
+fn operands_are_packed_with_any_strides() {
+    for kernels in kernels_of(Op::GemmFloat) {
         check(150, (shapes(), any::<bool>()), |((m, n, k, pad, seed), flip)| {
             let mut rng = Mix(seed);
             let (rs_b, cs_b) = if flip { (1, k + pad) } else { (n + pad, 1) };
@@ -124,7 +124,9 @@ fn matmul_f32_with_any_strides() {
             let mut c = vec![f32::NAN; m * (n + pad)];
             let finish = Finish { scale: &[0.5], ..Finish::default() };
             let output = Output::F32(&mut c);
-            kernels.matmul_f32((m, n, k), &a, k + pad, &b, (rs_b, cs_b), &finish, output, n + pad);
+            let mut packed = PackedFloat::f32(&[1.0; 6], 2, 3);
+            packed.repack(&b, n, k, cs_b, rs_b);
+            kernels.gemm_float(m, &a, k + pad, &packed, &finish, output, n + pad);
             for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
                 let terms =
                     (0..k).map(|p| f64::from(a[i * (k + pad) + p]) * f64::from(b[p * rs_b + j * cs_b]));

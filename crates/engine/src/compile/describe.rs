@@ -84,7 +84,7 @@ impl Step {
             }
             Self::Dequantize { from, .. } => ("Dequantize".to_owned(), format!("{} -> f32", type_of(from))),
             Self::Product(product) => product.op_and_kernel(),
-            Self::MatMul(matmul) => ("MatMul".to_owned(), matmul.kernel()),
+            Self::MatMul(matmul) => matmul.op_and_kernel(),
             Self::General(general) => f32(general.op.name()),
             Self::Lookup(lookup) => {
                 ("Embedding".to_owned(), format!("{} table -> f32", lookup.table.element().0))
@@ -169,13 +169,16 @@ impl Product {
 }
 
 impl MatMul {
-    fn kernel(&self) -> String {
+    fn op_and_kernel(&self) -> (String, String) {
         let to = type_of(&self.to.slot);
-        match self.lhs.slot.kind {
+        let kernel = match self.lhs.slot.kind {
             Kind::I8 => format!("s8 x s8 -> s32 -> {to}"),
             Kind::I16 => format!("s16 codes widened, f32 x f32 -> {to}"),
             Kind::F32 => format!("f32 x f32 -> {to}"),
-        }
+        };
+        let [add, softmax] = [(self.mask.is_some(), "+Add"), (self.softmax, "+Softmax")]
+            .map(|(is, name)| if is { name } else { "" });
+        (format!("MatMul{add}{softmax}"), kernel)
     }
 }
 

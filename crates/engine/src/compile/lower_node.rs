@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use calibench_graph::{Node, Op, ValueId, Window};
+use calibench_graph::{Dim, Node, Op, ValueId, Window};
 use calibench_kernels::Activation;
 
 use super::layout::MAX_RANK;
@@ -191,9 +191,11 @@ impl<'g> Lowering<'g> {
         if self.codes == Codes::I8 && node.inputs.iter().all(|v| self.is_site(*v)) {
             self.check_terms(node, k)?;
         }
-        let (value, factor) = self.fuse_scale(node, fused);
+        let After { value, factor, mask, softmax } = self.fuse_attention(node, fused);
         let lhs = self.product_input(node, node.inputs[0], Layout::Plain)?;
         let rhs = self.product_input(node, node.inputs[1], Layout::Plain)?;
+        let mask = mask.map(|mask| self.float(mask, Layout::Plain)).transpose()?;
+        let mask = mask.map(|mask| self.read(mask));
         // Converting the second operand may have pushed a step: read the first again.
         let lhs = Operand { slot: self.read(lhs.slot.index), ..lhs };
         let heads = out_dims[..out_dims.len() - 2].iter().product();
@@ -207,6 +209,8 @@ impl<'g> Lowering<'g> {
             heads,
             transpose_rhs,
             factor,
+            mask,
+            softmax,
             lhs,
             rhs,
             to,
@@ -221,16 +225,50 @@ impl<'g> Lowering<'g> {
         only.filter(|_| value != self.graph.output && !self.is_site(value))
     }
 
-    /// The value after a multiplication by a number that can be done with the product `node`; it is then done.
-    fn fuse_scale(&self, node: &Node, fused: &mut BTreeSet<ValueId>) -> (ValueId, f32) {
-        let reader = self.only_reader(node.output).filter(|reader| self.rounds_alike(reader));
-        match reader.map(|reader| (&reader.op, reader.output)) {
-            // In the half compute modes product and multiplication round one after the other.
-            Some((Op::Scale { factor }, scaled)) if self.is_unrounded() => {
-                fused.insert(scaled);
-                (scaled, *factor)
+    /// Follows the only readers of a product of activations: a multiplication by a number, the addition of one number a
+    /// column, a softmax. What is done with it is noted as done.
+    fn fuse_attention(&self, node: &Node, done: &mut BTreeSet<ValueId>) -> After {
+        let mut after = After { value: node.output, factor: 1.0, mask: None, softmax: false };
+        // In the half compute modes product and what follows it round one after the other.
+        while let Some(reader) =
+            self.only_reader(after.value).filter(|reader| self.is_unrounded() && self.rounds_alike(reader))
+        {
+            let other = || reader.inputs.iter().copied().find(|v| *v != after.value);
+            match &reader.op {
+                Op::Scale { factor } if after.mask.is_none() && after.factor == 1.0 => after.factor = *factor,
+                Op::Add if after.mask.is_none() => match other() {
+                    Some(mask) if self.is_mask(mask, after.value) => after.mask = Some(mask),
+                    _ => break,
+                },
+                Op::Softmax => after.softmax = true,
+                _ => break,
             }
-            _ => (node.output, 1.0),
+            after.value = reader.output;
+            done.insert(after.value);
+            if after.softmax {
+                break;
+            }
         }
+        after
     }
+
+    /// Whether a value that is there in fp32 adds one number to each column of another, the same for all rows of a sample.
+    fn is_mask(&self, mask: ValueId, to: ValueId) -> bool {
+        let (mask_shape, shape) = (&self.graph.value(mask).shape, &self.graph.value(to).shape);
+        self.is_defined(mask)
+            && self.codes_at(mask).is_none()
+            && mask_shape.len() == shape.len()
+            && [mask_shape.first(), shape.first()].iter().all(|dim| *dim == Some(&Dim::Batch))
+            && mask_shape.last() == shape.last()
+            && self.len(mask) == self.dims(to).last().copied().unwrap_or(0)
+    }
+}
+
+/// What is done with a product of activations in the same step.
+struct After {
+    /// The value that then is computed.
+    value: ValueId,
+    factor: f32,
+    mask: Option<ValueId>,
+    softmax: bool,
 }

@@ -1,13 +1,14 @@
 //! Products of two activations (attention scores and contexts).
 
 use std::cell::RefCell;
+use std::ops::Range;
 
-use calibench_kernels::{Finish, Kernels, Output, PackedS8};
+use calibench_kernels::{Finish, Kernels, Output, PackedFloat, PackedS8};
 
 use super::Operand;
 use super::rows::{Cut, Target, write_rows};
 use super::step::{Context, SiteParams, dequantize, scratch};
-use super::storage::{Buffers, Kind};
+use super::storage::{Buffers, Kind, Slot};
 
 /// `[batch · heads] × ([M, K] × [K, N])`, or `[N, K]` transposed.
 #[derive(Debug)]
@@ -21,6 +22,10 @@ pub(super) struct MatMul {
     pub transpose_rhs: bool,
     /// What the product is multiplied by.
     pub factor: f32,
+    /// What is added to each column of all products of a sample: attention's mask.
+    pub mask: Option<Slot>,
+    /// Whether each row then becomes its softmax.
+    pub softmax: bool,
     pub lhs: Operand,
     pub rhs: Operand,
     pub to: Target,
@@ -31,11 +36,16 @@ pub(super) struct MatMul {
 struct Memory {
     /// With the kernels that packed it.
     packed: Option<(calibench_kernels::Isa, PackedS8)>,
+    operand: Option<PackedFloat>,
     row_sums: Vec<i32>,
     correction: Vec<i32>,
     lhs: Vec<f32>,
     rhs: Vec<f32>,
+    scores: Vec<f32>,
 }
+
+/// Scores that are made at a time where they become a softmax: they stay in the first-level cache.
+const SCORES: usize = 4096;
 
 thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::new(Memory::default());
@@ -94,10 +104,49 @@ impl MatMul {
         // W8A16 holds its operands as int16 codes; there is no s16 x s16 kernel, so they are widened.
         let lhs = widened(self.lhs, i * m * k..(i + 1) * m * k, buffers, context, &mut memory.lhs);
         let rhs = widened(self.rhs, i * n * k..(i + 1) * n * k, buffers, context, &mut memory.rhs);
-        let strides = if self.transpose_rhs { (1, k) } else { (n, 1) };
+        let (stride_n, stride_k) = self.strides();
         let factor = [self.factor];
-        let finish = Finish { scale: if self.factor == 1.0 { &[] } else { &factor }, ..Finish::default() };
-        context.kernels.matmul_f32((m, n, k), lhs, k, rhs, strides, &finish, out, n);
+        let scale = if self.factor == 1.0 { &[][..] } else { &factor };
+        let finish = Finish { scale, bias: self.bias(i, buffers), ..Finish::default() };
+        let kernels = context.kernels;
+        let operand = memory.operand.get_or_insert_with(|| PackedFloat::f32(&[], 0, 0));
+        operand.repack(rhs, n, k, stride_n, stride_k);
+        self.finished(out, kernels, &mut memory.scores, |rows, out| {
+            kernels.gemm_float(rows.len(), &lhs[rows.start * k..], k, operand, &finish, out, n);
+        });
+    }
+
+    /// From one column of the right-hand side to the next, and from one of its rows.
+    fn strides(&self) -> (usize, usize) {
+        if self.transpose_rhs { (self.k, 1) } else { (1, self.n) }
+    }
+
+    /// What is added to the columns of product `i`.
+    fn bias<'b>(&self, i: usize, buffers: &'b Buffers) -> &'b [f32] {
+        self.mask.map_or(&[], |mask| &buffers.f32(mask)[i / self.heads * self.n..][..self.n])
+    }
+
+    /// Calls `multiply(rows, their results)` for all rows, at once or, where a softmax follows, for some at a time.
+    fn finished(
+        &self,
+        mut out: Output<'_>,
+        kernels: Kernels,
+        scores: &mut Vec<f32>,
+        mut multiply: impl FnMut(Range<usize>, Output<'_>),
+    ) {
+        let (m, n) = (self.m, self.n);
+        if !self.softmax {
+            return multiply(0..m, out);
+        }
+        let most = (SCORES / n.max(1)).max(1);
+        let scores = scratch(scores, most.min(m) * n);
+        for first in (0..m).step_by(most) {
+            let rows = first..m.min(first + most);
+            let scores = &mut scores[..rows.len() * n];
+            multiply(rows.clone(), Output::F32(scores));
+            let place = rows.start * n..rows.end * n;
+            kernels.softmax(scores, n, part(&mut out, place));
+        }
     }
 
     /// With `a = q_a − Z_a` and `b = q_b − Z_b`:
@@ -108,7 +157,7 @@ impl MatMul {
         let (pa, pb) = (context.site_params[self.lhs.value], context.site_params[self.rhs.value]);
         let a = &buffers.i8(self.lhs.slot)[i * m * k..(i + 1) * m * k];
         let b = &buffers.i8(self.rhs.slot)[i * n * k..(i + 1) * n * k];
-        let (stride_n, stride_k) = if self.transpose_rhs { (k, 1) } else { (1, n) };
+        let (stride_n, stride_k) = self.strides();
         let packed = packed(&mut memory.packed, kernels);
         kernels.repack_s8_strided(packed, b, n, k, stride_n, stride_k);
         let constant = k as i32 * pa.zero_point * pb.zero_point;
@@ -121,9 +170,21 @@ impl MatMul {
             memory.row_sums.iter_mut().for_each(|sum| *sum *= -pb.zero_point);
         }
         let scale = [pa.scale * pb.scale * self.factor];
-        let (correction, row_correction) = (&memory.correction[..], &memory.row_sums[..]);
-        let finish = Finish { correction, row_correction, scale: &scale, ..Finish::default() };
-        kernels.gemm_s8_finish(m, a, k, packed, &finish, out, n);
+        let (correction, bias) = (&memory.correction[..], self.bias(i, buffers));
+        let row_sums = &memory.row_sums;
+        self.finished(out, kernels, &mut memory.scores, |rows, out| {
+            let row_correction = if row_sums.is_empty() { &[][..] } else { &row_sums[rows.clone()] };
+            let finish = Finish { correction, row_correction, scale: &scale, bias, ..Finish::default() };
+            kernels.gemm_s8_finish(rows.len(), &a[rows.start * k..], k, packed, &finish, out, n);
+        });
+    }
+}
+
+/// Some of the places of an output.
+fn part<'a>(output: &'a mut Output<'_>, place: Range<usize>) -> Output<'a> {
+    match output {
+        Output::F32(out) => Output::F32(&mut out[place]),
+        Output::S8(out, quantizer) => Output::S8(&mut out[place], *quantizer),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The order in which nodes are lowered.
 
-use calibench_graph::{Graph, Node, Op};
+use calibench_graph::{Graph, Op};
 
 /// Positions of all nodes, each after those that it reads. What is added to a product comes before the product, whatever the
 /// graph's own order, so that the sum can be taken where the product is finished.
@@ -10,7 +10,7 @@ pub(super) fn order(graph: &Graph) -> Vec<usize> {
     let reads = |i: usize| -> Vec<usize> {
         let mut reads: Vec<usize> = graph.nodes[i].inputs.iter().filter_map(|v| producer[v.0]).collect();
         if graph.nodes[i].op == Op::Add {
-            reads.sort_by_key(|read| ends_in_product(&graph.nodes[*read]));
+            reads.sort_by_key(|read| ends_in_product(graph, &producer, *read));
         }
         reads
     };
@@ -40,9 +40,15 @@ pub(super) fn order(graph: &Graph) -> Vec<usize> {
     order
 }
 
-/// Whether a node is a product that a sum can be fused into.
-fn ends_in_product(node: &Node) -> bool {
-    matches!(node.op, Op::Linear | Op::Conv2d(_))
+/// Whether a node is a product that a sum can be fused into, or one times a number.
+fn ends_in_product(graph: &Graph, producer: &[Option<usize>], at: usize) -> bool {
+    let node = &graph.nodes[at];
+    match node.op {
+        Op::Linear | Op::Conv2d(_) | Op::MatMul { .. } => true,
+        Op::Scale { .. } => producer[node.inputs[0].0]
+            .is_some_and(|product| matches!(graph.nodes[product].op, Op::MatMul { .. })),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,9 @@ impl Step {
                 let residual = p.residual.as_mut().map(|operand| &mut operand.slot);
                 [&mut p.input.slot, &mut p.to.slot].into_iter().chain(residual).collect()
             }
-            Self::MatMul(m) => vec![&mut m.lhs.slot, &mut m.rhs.slot, &mut m.to.slot],
+            Self::MatMul(m) => {
+                [&mut m.lhs.slot, &mut m.rhs.slot, &mut m.to.slot].into_iter().chain(&mut m.mask).collect()
+            }
         };
         for slot in all {
             *slot = f(*slot);

@@ -76,6 +76,7 @@ impl Step {
             Self::MatMul(m) => {
                 one(&m.lhs.slot, m.heads * m.m * m.k)
                     + one(&m.rhs.slot, m.heads * m.k * m.n)
+                    + m.mask.map_or(0, |mask| one(&mask, m.n))
                     + one(&m.to.slot, m.heads * m.m * m.n)
             }
             Self::Pool(pool) => {

@@ -16,8 +16,6 @@ use crate::{
 };
 
 thread_local! {
-    /// The packed second operand of [`Kernels::matmul_f32`].
-    static OPERAND: RefCell<PackedFloat> = RefCell::new(PackedFloat::f32(&[], 0, 0));
     /// Where the rows of a matrix begin.
     static STARTS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
@@ -112,41 +110,4 @@ impl Kernels {
             Proof::Avx512Vnni(token) => accumulate(*self, x86_64::float::Fma512(token), rows, b, sink),
         }
     }
-
-    /// `C = A · B` in fp32, then `finish`; element (r, s) of `B[k, n]` is `b[r * rs_b + s * cs_b]`. For attention, where
-    /// `Q · Kᵀ` is a stride swap. Shapes else as in [`gemm_float`](Self::gemm_float).
-    ///
-    /// # Panics
-    /// When a slice is too short for its sizes or strides.
-    pub fn matmul_f32(
-        &self,
-        (m, n, k): (usize, usize, usize),
-        a: &[f32],
-        lda: usize,
-        b: &[f32],
-        (rs_b, cs_b): (usize, usize),
-        finish: &Finish<'_>,
-        output: Output<'_>,
-        ldo: usize,
-    ) {
-        check_strided("matmul_f32", "b", b.len(), (k, rs_b), (n, cs_b));
-        let mut operand = OPERAND.with(|operand| operand.replace(PackedFloat::f32(&[], 0, 0)));
-        operand.refill(b, n, k, cs_b, rs_b);
-        self.gemm_float(m, a, lda, &operand, finish, output, ldo);
-        OPERAND.with(|memory| memory.replace(operand));
-    }
-}
-
-/// Panics unless every element of a strided matrix lies inside `len`.
-#[track_caller]
-fn check_strided(op: &str, name: &str, len: usize, (rows, rs): (usize, usize), (cols, cs): (usize, usize)) {
-    if rows == 0 || cols == 0 {
-        return;
-    }
-    // Wide arithmetic: what is checked here is relied on by unsafe code.
-    let needed = (rows as u128 - 1) * rs as u128 + (cols as u128 - 1) * cs as u128 + 1;
-    assert!(
-        len as u128 >= needed,
-        "{op}: {name} has {len} elements, [{rows}, {cols}] with strides ({rs}, {cs}) needs {needed}"
-    );
 }

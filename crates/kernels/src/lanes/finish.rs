@@ -257,7 +257,6 @@ impl<V: Vector> Codes<V> {
 
     #[inline(always)]
     pub(crate) fn of(self, values: V) -> [i8; PANEL] {
-        let whole = values.mul(self.inverse).round().nan_to_zero();
-        whole.at_least(self.low).at_most(self.high).codes(self.zero_point)
+        values.mul(self.inverse).codes(self.low, self.high, self.zero_point)
     }
 }

@@ -5,19 +5,19 @@ use super::vector::Vector;
 /// e^x for x ≤ 0, within 4 units in the last place; 0 below −87.3, NaN for NaN.
 ///
 /// x = n · ln 2 + r with |r| ≤ ln 2 / 2; e^r by its Taylor polynomial of degree 6, whose remainder is below 2^-23, times
-/// 2^n. The first part of ln 2 has nine trailing zero bits, so that n times it is exact (Cody and Waite). Adding 1.5 · 2^23
+/// 2^n. The first part of ln 2 has nine trailing zero bits (Cody and Waite). Adding 1.5 · 2^23
 /// rounds to a whole number, which then is the low bits of the sum.
 #[inline(always)]
 pub(crate) fn exp_nonpositive<V: Vector>(x: V) -> V {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     const ROUND: f32 = 12_582_912.0;
-    let shifted = x.mul(V::splat(std::f32::consts::LOG2_E)).add(V::splat(ROUND));
+    let shifted = x.mul_add(V::splat(std::f32::consts::LOG2_E), V::splat(ROUND));
     let n = shifted.sub(V::splat(ROUND));
-    let r = x.sub(n.mul(V::splat(LN2_HIGH))).sub(n.mul(V::splat(LN2_LOW)));
+    let r = n.mul_add(V::splat(-LN2_LOW), n.mul_add(V::splat(-LN2_HIGH), x));
     let mut p = V::splat(1.0 / 720.0);
     for c in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        p = p.mul(r).add(V::splat(c));
+        p = p.mul_add(r, V::splat(c));
     }
     p.mul(shifted.power_of_two()).zero_where_below(x, V::splat(-87.3))
 }
@@ -42,11 +42,11 @@ pub(crate) fn erf<V: Vector>(x: V) -> V {
     let square = x.mul(x);
     let mut p = V::splat(P[0]);
     for c in &P[1..] {
-        p = p.mul(square).add(V::splat(*c));
+        p = p.mul_add(square, V::splat(*c));
     }
     let mut q = V::splat(Q[0]);
     for c in &Q[1..] {
-        q = q.mul(square).add(V::splat(*c));
+        q = q.mul_add(square, V::splat(*c));
     }
     x.mul(p).div(q)
 }
@@ -55,7 +55,7 @@ pub(crate) fn erf<V: Vector>(x: V) -> V {
 #[inline(always)]
 pub(crate) fn gelu<V: Vector>(x: V) -> V {
     let half = x.mul(V::splat(0.5));
-    half.add(half.mul(erf(x.mul(V::splat(std::f32::consts::FRAC_1_SQRT_2)))))
+    half.mul_add(erf(x.mul(V::splat(std::f32::consts::FRAC_1_SQRT_2))), half)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Kernels written once, as loops over lanes without branches, and compiled for each instruction set.
 //!
-//! Every instruction set does the same operations in the same order (sums run in 16 lanes on all), and nothing fuses a
-//! multiplication with an addition: the bits are the same everywhere. Lanes are a [`Vector`], or loops that the compiler
+//! Every instruction set does the same operations in the same order (sums run in 16 lanes on all), and a multiplication is
+//! fused with an addition on all or on none: the bits are the same everywhere. Lanes are a [`Vector`], or loops that the compiler
 //! turns into as much.
 
 pub(crate) mod depthwise;

@@ -25,6 +25,8 @@ pub(crate) trait Vector: Copy {
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
+    /// `self · by + add`, rounded once.
+    fn mul_add(self, by: Self, add: Self) -> Self;
     /// The bound where the number is less; NaN stays, and no number is less than a NaN.
     fn at_least(self, bound: Self) -> Self;
     /// The bound where the number is larger; NaN stays.
@@ -33,10 +35,6 @@ pub(crate) trait Vector: Copy {
     fn zero_where_below(self, x: Self, bound: Self) -> Self;
     /// 2ⁿ of n + 1.5 · 2²³, whose low bits are n: they become the exponent.
     fn power_of_two(self) -> Self;
-    /// To whole numbers, ties to even.
-    fn round(self) -> Self;
-    /// 0 for NaN.
-    fn nan_to_zero(self) -> Self;
 
     fn splat_int(x: i32) -> Self::Int;
     fn load_int(from: &[i32; 16]) -> Self::Int;
@@ -46,8 +44,8 @@ pub(crate) trait Vector: Copy {
     fn add_int(a: Self::Int, b: Self::Int) -> Self::Int;
     /// The nearest fp32 numbers.
     fn from_int(x: Self::Int) -> Self;
-    /// Whole numbers that are within i8 once `add` is added to them, as such.
-    fn codes(self, add: Self::Int) -> [i8; 16];
+    /// The nearest whole numbers, ties to even, within bounds that are whole; 0 for NaN. With `add`, within i8.
+    fn codes(self, low: Self, high: Self, add: Self::Int) -> [i8; 16];
 }
 
 /// `f` of each lane.
@@ -102,6 +100,14 @@ impl Vector for [f32; 16] {
         zip(self, other, |a, b| a / b)
     }
     #[inline(always)]
+    fn mul_add(self, by: Self, add: Self) -> Self {
+        let mut out = self;
+        for ((out, by), add) in out.iter_mut().zip(by).zip(add) {
+            *out = out.mul_add(by, add);
+        }
+        out
+    }
+    #[inline(always)]
     fn at_least(self, bound: Self) -> Self {
         zip(self, bound, |x, bound| if x < bound { bound } else { x })
     }
@@ -120,14 +126,6 @@ impl Vector for [f32; 16] {
     #[inline(always)]
     fn power_of_two(self) -> Self {
         map(self, |x| f32::from_bits((x.to_bits() << 23).wrapping_add(1.0_f32.to_bits())))
-    }
-    #[inline(always)]
-    fn round(self) -> Self {
-        map(self, f32::round_ties_even)
-    }
-    #[inline(always)]
-    fn nan_to_zero(self) -> Self {
-        map(self, |x| if x.is_nan() { 0.0 } else { x })
     }
     #[inline(always)]
     fn splat_int(x: i32) -> [i32; 16] {
@@ -150,8 +148,10 @@ impl Vector for [f32; 16] {
         map(x, |x| x as f32)
     }
     #[inline(always)]
-    fn codes(self, add: [i32; 16]) -> [i8; 16] {
-        map(zip(map(self, |x| x as i32), add, i32::wrapping_add), |code| code as i8)
+    fn codes(self, low: Self, high: Self, add: [i32; 16]) -> [i8; 16] {
+        let numbers = map(self, |x| if x.is_nan() { 0.0 } else { x }).at_least(low).at_most(high);
+        let whole = map(numbers, |x| x.round_ties_even() as i32);
+        map(zip(whole, add, i32::wrapping_add), |code| code as i8)
     }
 }
 
@@ -184,8 +184,7 @@ mod tests {
                 x.at_most(y),
                 x.zero_where_below(y, V::splat(5.0)),
                 y.add(V::splat(12_582_912.0)).power_of_two(),
-                x.round(),
-                x.nan_to_zero(),
+                x.mul_add(y, V::splat(0.1)),
                 V::splat(self.x[3]),
                 V::from_int(V::load_int(&ints)),
                 V::from_int(V::add_int(V::load_int(&ints), V::load_s8(&bytes))),
@@ -195,9 +194,10 @@ mod tests {
                 // One NaN is like another.
                 self.out.extend(v.lanes().map(|x| if x.is_nan() { -1 } else { i64::from(x.to_bits()) }));
             }
-            let whole = x.round().nan_to_zero().at_least(V::splat(-100.0)).at_most(V::splat(90.0));
-            self.out.extend(whole.codes(V::splat_int(-28)).map(i64::from));
-            self.out.extend(whole.codes(V::splat_int(37)).map(i64::from));
+            for add in [-28, 37] {
+                let codes = x.codes(V::splat(-100.0), V::splat(90.0), V::splat_int(add));
+                self.out.extend(codes.map(i64::from));
+            }
         }
     }
 

@@ -60,6 +60,11 @@ impl Vector for V256 {
         unsafe { Self(_mm256_div_ps(self.0, other.0), _mm256_div_ps(self.1, other.1)) }
     }
     #[inline(always)]
+    fn mul_add(self, by: Self, add: Self) -> Self {
+        // SAFETY: see the module.
+        unsafe { Self(_mm256_fmadd_ps(self.0, by.0, add.0), _mm256_fmadd_ps(self.1, by.1, add.1)) }
+    }
+    #[inline(always)]
     fn at_least(self, bound: Self) -> Self {
         // SAFETY: see the module.
         unsafe { Self(_mm256_max_ps(bound.0, self.0), _mm256_max_ps(bound.1, self.1)) }
@@ -87,20 +92,6 @@ impl Vector for V256 {
             let bits = |x| _mm256_slli_epi32::<23>(_mm256_castps_si256(x));
             let power = |x| _mm256_castsi256_ps(_mm256_add_epi32(bits(x), one));
             Self(power(self.0), power(self.1))
-        }
-    }
-    #[inline(always)]
-    fn round(self) -> Self {
-        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-        // SAFETY: see the module.
-        unsafe { Self(_mm256_round_ps::<NEAREST>(self.0), _mm256_round_ps::<NEAREST>(self.1)) }
-    }
-    #[inline(always)]
-    fn nan_to_zero(self) -> Self {
-        // SAFETY: see the module.
-        unsafe {
-            let number = |x| _mm256_and_ps(x, _mm256_cmp_ps::<_CMP_ORD_Q>(x, x));
-            Self(number(self.0), number(self.1))
         }
     }
     #[inline(always)]
@@ -135,13 +126,16 @@ impl Vector for V256 {
         unsafe { Self(_mm256_cvtepi32_ps(x.0), _mm256_cvtepi32_ps(x.1)) }
     }
     #[inline(always)]
-    fn codes(self, add: Self::Int) -> [i8; 16] {
+    fn codes(self, low: Self, high: Self, add: Self::Int) -> [i8; 16] {
         let mut codes = [0; 16];
         // SAFETY: see the module; the array holds the register. Nothing saturates, since codes are within i8.
         unsafe {
+            let number = |x| _mm256_and_ps(x, _mm256_cmp_ps::<_CMP_ORD_Q>(x, x));
+            let within = Self(number(self.0), number(self.1)).at_least(low).at_most(high);
+            // Conversion rounds to nearest, ties to even, as the bounds are whole.
             let codes_of = |x, add| _mm256_add_epi32(_mm256_cvtps_epi32(x), add);
             // In 128-bit halves: low and high quarters of both, in turn.
-            let pairs = _mm256_packs_epi32(codes_of(self.0, add.0), codes_of(self.1, add.1));
+            let pairs = _mm256_packs_epi32(codes_of(within.0, add.0), codes_of(within.1, add.1));
             let in_order = _mm256_permute4x64_epi64::<0b11_01_10_00>(pairs);
             let (low, high) = (_mm256_castsi256_si128(in_order), _mm256_extracti128_si256::<1>(in_order));
             _mm_storeu_si128(codes.as_mut_ptr().cast(), _mm_packs_epi16(low, high));
@@ -189,6 +183,11 @@ impl Vector for V512 {
         unsafe { Self(_mm512_div_ps(self.0, other.0)) }
     }
     #[inline(always)]
+    fn mul_add(self, by: Self, add: Self) -> Self {
+        // SAFETY: see the module.
+        unsafe { Self(_mm512_fmadd_ps(self.0, by.0, add.0)) }
+    }
+    #[inline(always)]
     fn at_least(self, bound: Self) -> Self {
         // SAFETY: see the module.
         unsafe { Self(_mm512_max_ps(bound.0, self.0)) }
@@ -211,17 +210,6 @@ impl Vector for V512 {
             let one = _mm512_castps_si512(_mm512_set1_ps(1.0));
             Self(_mm512_castsi512_ps(_mm512_add_epi32(bits, one)))
         }
-    }
-    #[inline(always)]
-    fn round(self) -> Self {
-        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-        // SAFETY: see the module.
-        unsafe { Self(_mm512_roundscale_ps::<NEAREST>(self.0)) }
-    }
-    #[inline(always)]
-    fn nan_to_zero(self) -> Self {
-        // SAFETY: see the module.
-        unsafe { Self(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_ORD_Q>(self.0, self.0), self.0)) }
     }
     #[inline(always)]
     fn splat_int(x: i32) -> __m512i {
@@ -249,11 +237,14 @@ impl Vector for V512 {
         unsafe { Self(_mm512_cvtepi32_ps(x)) }
     }
     #[inline(always)]
-    fn codes(self, add: __m512i) -> [i8; 16] {
+    fn codes(self, low: Self, high: Self, add: __m512i) -> [i8; 16] {
         let mut codes = [0; 16];
         // SAFETY: see the module; the array holds the register.
         unsafe {
-            let narrow = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(self.0), add));
+            let numbers = _mm512_cmp_ps_mask::<_CMP_ORD_Q>(self.0, self.0);
+            let within = _mm512_maskz_min_ps(numbers, high.0, self.at_least(low).0);
+            // Conversion rounds to nearest, ties to even, as the bounds are whole.
+            let narrow = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(within), add));
             _mm_storeu_si128(codes.as_mut_ptr().cast(), narrow);
         }
         codes
