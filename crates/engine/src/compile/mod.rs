@@ -23,6 +23,7 @@ mod remap;
 mod rows;
 mod step;
 mod storage;
+mod threads;
 mod values;
 mod windows;
 mod work;
@@ -37,6 +38,7 @@ pub use describe::PlanLine;
 pub use profile::Profile;
 use step::{Context, Planned};
 use storage::Buffers;
+use threads::Threads;
 pub use work::Work;
 
 /// How an executable runs.
@@ -56,6 +58,7 @@ pub struct Executable {
     steps: Vec<Planned>,
     buffers: Buffers,
     context: Context,
+    threads: Threads,
     inputs: Vec<storage::Slot>,
     output: storage::Slot,
     /// The graph without its nodes and parameters: what it takes and gives.
@@ -79,7 +82,8 @@ impl Executable {
         let weight_bytes = lowered.steps.iter().map(|planned| planned.step.weight_bytes()).sum();
         let buffers = Buffers::new(&lowered.assignment, options.max_batch);
         Ok(Self {
-            context: Context::new(options, lowered.site_params, &graph.name)?,
+            context: Context::new(options.kernels, lowered.site_params),
+            threads: Threads::new(options, &lowered.steps, &graph.name)?,
             steps: lowered.steps,
             buffers,
             inputs: lowered.inputs,
@@ -99,9 +103,10 @@ impl Executable {
     /// index outside of what it indexes.
     pub fn run(&mut self, batch: usize, inputs: &[&[f32]]) -> Result<&[f32], EngineError> {
         self.accept(batch, inputs)?;
-        for planned in &self.steps {
-            planned.run(batch, &mut self.buffers, &mut self.context)?;
-        }
+        let Self { steps, buffers, context, threads, .. } = self;
+        threads.run(batch, context, |context| {
+            steps.iter().try_for_each(|planned| planned.run(batch, buffers, context))
+        })?;
         Ok(&self.buffers.f32(self.output)[..batch * self.output_len])
     }
 

@@ -38,11 +38,15 @@ impl Executable {
             std::hint::black_box(self.run(batch, std::hint::black_box(inputs))?);
             profile.calls.push(start.elapsed().as_secs_f64());
             self.accept(batch, inputs)?;
-            for (planned, (_, times)) in self.steps.iter().zip(&mut profile.steps) {
-                let start = Instant::now();
-                planned.run(batch, &mut self.buffers, &mut self.context)?;
-                times.push(start.elapsed().as_secs_f64());
-            }
+            let Self { steps, buffers, context, threads, .. } = &mut *self;
+            threads.run(batch, context, |context| -> Result<(), EngineError> {
+                for (planned, (_, times)) in steps.iter().zip(&mut profile.steps) {
+                    let start = Instant::now();
+                    planned.run(batch, buffers, context)?;
+                    times.push(start.elapsed().as_secs_f64());
+                }
+                Ok(())
+            })?;
         }
         Ok(profile)
     }

@@ -7,7 +7,7 @@ use super::step::Context;
 use super::storage::{Buffers, Kind, Slot};
 
 /// Work that is not shared out: in elements, or multiply-adds. Waking a thread takes some 10 µs, in which one does this.
-const ALONE: usize = 200_000;
+pub(super) const ALONE: usize = 200_000;
 
 /// Where rows are written.
 #[derive(Debug, Clone, Copy)]
@@ -47,13 +47,13 @@ pub(super) fn write_rows(
     context: &Context,
     write: impl Fn(usize, Output<'_>, &Buffers) + Sync,
 ) {
-    let pool = context.pool.as_ref();
+    let threads = context.threads;
     let len = cut.rows * cut.width;
     match (target.slot.kind, target.quantizer) {
         (Kind::I8, Some(quantizer)) => {
             let mut out = buffers.take_i8(target.slot);
             let shared: &Buffers = buffers;
-            for_blocks(&mut out[..len], cut, pool, |first, block| {
+            for_blocks(&mut out[..len], cut, threads, |first, block| {
                 write(first, Output::S8(block, quantizer), shared);
             });
             buffers.put_i8(target.slot, out);
@@ -61,7 +61,7 @@ pub(super) fn write_rows(
         _ => {
             let mut out = buffers.take_f32(target.slot);
             let shared: &Buffers = buffers;
-            for_blocks(&mut out[..len], cut, pool, |first, block| {
+            for_blocks(&mut out[..len], cut, threads, |first, block| {
                 write(first, Output::F32(block), shared);
             });
             buffers.put_f32(target.slot, out);
@@ -69,23 +69,23 @@ pub(super) fn write_rows(
     }
 }
 
-fn for_blocks<T: Send>(
+/// Calls `work(first row, block)` for each block of the rows, on so many threads: those of the pool that this runs in.
+pub(super) fn for_blocks<T: Send>(
     out: &mut [T],
     cut: Cut,
-    pool: Option<&rayon::ThreadPool>,
+    threads: usize,
     work: impl Fn(usize, &mut [T]) + Sync,
 ) {
     if out.is_empty() {
         return;
     }
-    let shared = pool.filter(|_| cut.work >= ALONE);
-    let share = cut.rows.div_ceil(shared.map_or(1, rayon::ThreadPool::current_num_threads));
+    let threads = if cut.work >= ALONE { threads } else { 1 };
+    let share = cut.rows.div_ceil(threads);
     let rows = share.min(cut.most).max(1).next_multiple_of(cut.unit);
-    let blocks = out.chunks_mut(rows * cut.width).enumerate();
-    match shared {
-        None => blocks.for_each(|(i, block)| work(i * rows, block)),
-        Some(pool) => pool.install(|| {
-            out.par_chunks_mut(rows * cut.width).enumerate().for_each(|(i, block)| work(i * rows, block));
-        }),
+    let len = rows * cut.width;
+    if threads == 1 {
+        out.chunks_mut(len).enumerate().for_each(|(i, block)| work(i * rows, block));
+    } else {
+        out.par_chunks_mut(len).enumerate().for_each(|(i, block)| work(i * rows, block));
     }
 }

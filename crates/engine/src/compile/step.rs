@@ -7,9 +7,9 @@ use super::lookup::Lookup;
 use super::matmul::MatMul;
 use super::pool::Pool;
 use super::product::{Product, RunScales};
-use super::rows::{Cut, Target, write_rows};
+use super::rows::{Cut, Target, for_blocks, write_rows};
 use super::storage::{Buffers, Kind, Slot};
-use super::{CompileOptions, Rounding, float_ops, layout};
+use super::{Rounding, float_ops, layout};
 use crate::EngineError;
 
 /// Scale and zero point of a site during a run.
@@ -43,7 +43,8 @@ pub(super) struct Context {
     pub rounding: Rounding,
     /// Parameters by value; set by quantize steps, or at compile time for requantized sites.
     pub site_params: Vec<SiteParams>,
-    pub pool: Option<rayon::ThreadPool>,
+    /// Threads that share the work of a step.
+    pub threads: usize,
     /// Memory of the products, one after the other.
     pub run_scales: RunScales,
 }
@@ -57,21 +58,9 @@ pub(super) fn scratch<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) -> &m
 }
 
 impl Context {
-    pub(super) fn new(
-        options: CompileOptions,
-        site_params: Vec<SiteParams>,
-        model: &str,
-    ) -> Result<Self, EngineError> {
-        let pool = (options.threads > 1)
-            .then(|| rayon::ThreadPoolBuilder::new().num_threads(options.threads).build())
-            .transpose()
-            .map_err(|e| EngineError::Unsupported {
-                model: model.to_owned(),
-                node: "threads".to_owned(),
-                reason: format!("cannot start {} threads: {e}", options.threads),
-            })?;
-        let rounding = Rounding::None;
-        Ok(Self { kernels: options.kernels, rounding, site_params, pool, run_scales: RunScales::default() })
+    pub(super) fn new(kernels: Kernels, site_params: Vec<SiteParams>) -> Self {
+        let run_scales = RunScales::default();
+        Self { kernels, rounding: Rounding::None, site_params, threads: 1, run_scales }
     }
 
     pub(super) fn round(&self, values: &mut [f32]) {
@@ -279,13 +268,15 @@ impl Step {
                 buffers.put_f32(*to, out);
             }
             Self::Permute { dims, axes, from, to, .. } => {
+                let len: usize = dims.iter().product();
+                let cut = Cut::of_rows(batch * len, len);
                 if to.kind == Kind::I8 {
                     let mut out = buffers.take_i8(*to);
-                    permute_all(batch, buffers.i8(*from), dims, axes, &mut out);
+                    permute_all((buffers.i8(*from), dims, axes), &mut out[..batch * len], cut, context);
                     buffers.put_i8(*to, out);
                 } else {
                     let mut out = buffers.take_f32(*to);
-                    permute_all(batch, buffers.f32(*from), dims, axes, &mut out);
+                    permute_all((buffers.f32(*from), dims, axes), &mut out[..batch * len], cut, context);
                     buffers.put_f32(*to, out);
                 }
             }
@@ -322,11 +313,19 @@ fn round_slot(context: &Context, buffers: &mut Buffers, slot: Slot, n: usize) {
     }
 }
 
-fn permute_all<T: Copy>(batch: usize, x: &[T], dims: &[usize], axes: &[usize], out: &mut [T]) {
-    let len: usize = dims.iter().product();
-    for (x, out) in x.chunks_exact(len).zip(out.chunks_exact_mut(len)).take(batch) {
-        layout::permute(x, dims, axes, out);
-    }
+/// Permutes the axes of each sample.
+fn permute_all<T: Copy + Send + Sync>(
+    (x, dims, axes): (&[T], &[usize], &[usize]),
+    out: &mut [T],
+    cut: Cut,
+    context: &Context,
+) {
+    let len = cut.width;
+    for_blocks(out, cut, context.threads, |first, block| {
+        for (x, out) in x[first * len..].chunks_exact(len).zip(block.chunks_exact_mut(len)) {
+            layout::permute(x, dims, axes, out);
+        }
+    });
 }
 
 fn float_step(
