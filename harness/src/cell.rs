@@ -18,10 +18,10 @@ use calibench_tasks::{Feature, Outcome, Samples, Targets, Task, task_for};
 use crate::axes::{Cell, calibrator};
 use crate::backend::{self, CUDA, Runner};
 use crate::config::Measure;
-use crate::machine::{cpus, memory};
+use crate::machine::cpus;
 use crate::plan::Plan;
 use crate::subject::{FIDELITY, Subject};
-use crate::{clock, prepare, sites};
+use crate::{clock, footprint, prepare, sites};
 
 /// A cell made ready: the graph it runs and how its numbers are represented.
 pub(crate) struct Ready {
@@ -75,11 +75,26 @@ impl<'a> Bench<'a> {
     }
 
     /// Another runtime reads the model from bytes, which are then its weights as held.
-    fn export(&mut self) -> Result<()> {
+    pub(crate) fn export(&mut self) -> Result<()> {
         if self.cell.backend.as_deref().is_some_and(|name| name != CUDA) {
             self.onnx = Some(backend::exported(&self.ready.graph, &self.ready.spec)?);
         }
         Ok(())
+    }
+
+    /// Bytes of the exported model; 0 where the cell needs none.
+    pub(crate) fn exported_bytes(&self) -> u64 {
+        self.onnx.as_ref().map_or(0, |bytes| bytes.len() as u64)
+    }
+
+    /// Forgets the exported model, which sessions have read.
+    pub(crate) fn forget_export(&mut self) {
+        self.onnx = None;
+    }
+
+    /// The graphs that candidate and twin are built from.
+    pub(crate) fn graphs(&mut self) -> [&mut Graph; 2] {
+        [&mut self.subject.graph, &mut self.ready.graph]
     }
 
     fn compiled(&self, graph: &Graph, spec: &QuantSpec, max_batch: usize) -> Result<Runner> {
@@ -138,29 +153,8 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let largest = measure.batch.iter().copied().max().unwrap_or(1);
     let width = bench.subject.width();
 
-    // Memory first: nothing but the candidate has run, and the peak starts from what it holds.
-    let load = Instant::now();
-    bench.export()?;
-    let empty = memory::heap_bytes();
-    let mut first = bench.candidate(largest)?;
-    let load_seconds = load.elapsed().as_secs_f64();
-    memory::reset_peak();
-    let input = input_of(&bench.subject.test, largest);
-    first.run(largest, &views(&input))?;
-    let peak_resident_bytes = memory::peak_resident_bytes();
-    let (weight_bytes, peak_activation_bytes) = match &first {
-        Runner::Native(plan) => (plan.weight_bytes(), plan.peak_activation_bytes()),
-        // What it plans for activations it keeps to itself.
-        Runner::Foreign(_) => (bench.onnx.as_ref().map_or(0, |bytes| bytes.len() as u64), 0),
-        Runner::Gpu(gpu) => (gpu.weight_bytes(), 0),
-    };
-    let heap =
-        memory::heap_bytes().saturating_sub(empty + 4 * input.iter().map(Vec::len).sum::<usize>() as u64);
-    drop(first);
-    // Once more: what libraries keep from their first use is no leak, what grows each time is.
-    let empty = memory::heap_bytes();
-    bench.candidate(largest)?.run(largest, &views(&input))?;
-    let heap_left = memory::heap_bytes().saturating_sub(empty);
+    // Memory first: nothing but the candidate has run.
+    let footprint = footprint::measure(&mut bench, largest)?;
     let ours = cell.backend.is_none();
 
     let run_all = |mut runner: Runner| -> Result<Vec<f32>> {
@@ -193,15 +187,15 @@ pub fn run(cell: &Cell, plan: &Plan, folder: &RunFolder) -> Result<CellRecord> {
     let mut row = Row {
         samples: result.outcomes.len() as u32,
         float_ops: float_ops(cell, &ready.graph),
-        weight_bytes,
-        peak_activation_bytes,
-        peak_resident_bytes,
-        heap_bytes: ours.then_some(heap),
-        heap_left_bytes: ours.then_some(heap_left),
+        weight_bytes: footprint.weight_bytes,
+        peak_activation_bytes: footprint.peak_activation_bytes,
+        peak_resident_bytes: footprint.peak_resident_bytes,
+        heap_bytes: ours.then_some(footprint.heap_bytes),
+        heap_left_bytes: ours.then_some(footprint.heap_left_bytes),
         calibration_samples: ready.calibration_samples,
         calibration_seconds: ready.calibration_seconds,
         solve_seconds: ready.solve_seconds,
-        load_seconds: Some(load_seconds),
+        load_seconds: Some(footprint.load_seconds),
         ..keys(cell, &bench.subject.dataset, task.metric().id)
     };
     score(&mut row, &*task, &result, &expected, simulated.as_ref());
