@@ -21,6 +21,14 @@ test:
 half:
     cargo test --release --locked -p calibench-kernels --test half -- --ignored
 
+# the kernels of AArch64 under emulation (needs rustup, and Debian's qemu-user and gcc-aarch64-linux-gnu)
+arm:
+    rustup target add aarch64-unknown-linux-gnu
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu max" \
+    CALIBENCH_REQUIRE_ISA=neondot \
+        cargo test --release --locked -p calibench-kernels --target aarch64-unknown-linux-gnu
+
 # formatting and clippy, warnings denied
 lint:
     cargo fmt --all --check

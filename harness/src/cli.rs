@@ -235,7 +235,7 @@ pub struct Sweep {
     #[arg(long, help_heading = "Measuring")]
     pub no_pin: bool,
     /// Operations that stay in fp32: products in integer cells, any in those of half precision; names, with * for any
-    /// characters, or op:OPERATOR
+    /// characters, or op:OPERATOR; with =fp16 or =bf16 behind, their weights are held as such halves
     #[arg(long, value_delimiter = ',', value_name = "PATTERN", help_heading = "Measuring")]
     pub keep_float: Vec<String>,
     /// Samples that ranges are found on

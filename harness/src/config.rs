@@ -84,7 +84,7 @@ fn one() -> usize {
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Operations that stay in fp32: products in integer cells, any in those of half precision. Names, in which `*` stands
-    /// for any characters, or `op:` and an operator's name.
+    /// for any characters, or `op:` and an operator's name; with `=fp16` or `=bf16` behind, their parameters are halves.
     #[serde(default)]
     pub keep_float: Vec<String>,
     /// How each cell is measured.

@@ -134,6 +134,17 @@ fn a_tuned_model_is_within_the_budget_and_no_dearer_than_uniform_ones() {
         assert!(cost(chosen) <= cost(uniform) * 1.01, "{uniform}");
     }
     assert!(cost(chosen) < 0.6, "int8 or fp16 weights: {chosen}");
+    // Integers with halves for what is kept: smaller than with fp32.
+    let points = found["points"].as_array().unwrap();
+    let costs = |dtype: &str, kept_as: &str| -> Vec<f64> {
+        let of = |p: &&serde_json::Value| {
+            (&p["dtype"], &p["kept_as"], p["keep"].as_array().unwrap().len())
+                == (&dtype.into(), &kept_as.into(), 1)
+        };
+        points.iter().filter(of).map(|p| p["cost"].as_f64().unwrap()).collect()
+    };
+    let (wide, half) = (costs("int8", "fp32"), costs("int8+fp16", "fp16"));
+    assert!(!half.is_empty() && wide.iter().zip(&half).all(|(wide, half)| half < wide), "{wide:?} {half:?}");
     assert!(stdout(&output).contains("Chosen: "), "{}", stdout(&output));
     for file in ["journal.json", "tuned.toml", "front.svg"] {
         assert!(out.join(file).is_file(), "{file}");

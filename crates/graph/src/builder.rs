@@ -44,6 +44,7 @@ impl GraphBuilder {
                 params: BTreeMap::new(),
                 output: Graph::INPUT,
                 float: BTreeSet::new(),
+                halves: BTreeMap::new(),
                 mask: None,
             },
         }

@@ -55,10 +55,37 @@ pub struct Graph {
     /// says of them.
     #[serde(default)]
     pub float: BTreeSet<String>,
+    /// Those of them whose parameters are held as halves there, which they are widened from.
+    #[serde(default)]
+    pub halves: BTreeMap<String, HalfType>,
     /// The input `[batch, positions]` whose zeros mark padding, where the model has one. Statistics leave those
     /// positions out; what the model computes is the same.
     #[serde(default)]
     pub mask: Option<ValueId>,
+}
+
+/// A format of 16 bits that numbers are held in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HalfType {
+    /// IEEE 754 binary16.
+    Fp16,
+    /// bfloat16: the upper half of an fp32 number.
+    Bf16,
+}
+
+impl HalfType {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Fp16, Self::Bf16];
+
+    /// Its name: `fp16` or `bf16`.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Fp16 => "fp16",
+            Self::Bf16 => "bf16",
+        }
+    }
 }
 
 impl Graph {
@@ -81,6 +108,7 @@ impl Graph {
             params: BTreeMap::new(),
             output: Self::INPUT,
             float: BTreeSet::new(),
+            halves: BTreeMap::new(),
             mask: self.mask,
         }
     }
@@ -170,6 +198,10 @@ impl Graph {
         ))
         .expect("plain data without maps of non-string keys always serialises");
         hasher.update(&structure);
+        if !self.halves.is_empty() {
+            let halves = serde_json::to_vec(&self.halves).expect("a map of strings always serialises");
+            hasher.update(&halves);
+        }
         if let Some(mask) = self.mask {
             hasher.update(&(mask.0 as u64).to_le_bytes());
         }

@@ -20,7 +20,7 @@ mod tensor;
 pub use attributes::{Binary, Conv2d, Coordinates, Interpolation, PadMode, Reduction, Unary, Window};
 pub use builder::GraphBuilder;
 pub use error::GraphError;
-pub use graph::{Graph, Node, Value, ValueId};
+pub use graph::{Graph, HalfType, Node, Value, ValueId};
 pub use op::Op;
 pub use padding::Padding;
 pub use placement::{

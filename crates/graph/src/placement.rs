@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Graph, GraphError, Node, Op, Padding, ValueId};
+use crate::{Graph, GraphError, HalfType, Node, Op, Padding, ValueId};
 
 /// A quantized weight.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +92,8 @@ pub fn is_lookup(node: &Node) -> bool {
 /// The graph with some of its nodes kept in fp32: products in integer executions, any node that computes in those of
 /// half precision.
 ///
-/// A pattern is a node's name, in which `*` stands for any characters, or `op:` and an operator's name.
+/// A pattern is a node's name, in which `*` stands for any characters, or `op:` and an operator's name. With `=fp16` or `=bf16`
+/// behind it, the parameters of these nodes are held as such halves. The last pattern that fits a node decides.
 ///
 /// # Errors
 /// [`GraphError::NoNode`] for a pattern that fits none.
@@ -100,6 +101,11 @@ pub fn keep_float(graph: &Graph, patterns: &[String]) -> Result<Graph, GraphErro
     let mut kept = graph.clone();
     let nodes = || graph.nodes.iter().filter(|n| computes(n));
     for pattern in patterns {
+        let half = HalfType::ALL.into_iter().find_map(|half| {
+            let named = pattern.strip_suffix(half.id())?.strip_suffix('=')?;
+            Some((named, half))
+        });
+        let (pattern, half) = half.map_or((pattern.as_str(), None), |(named, half)| (named, Some(half)));
         let fits = |n: &&Node| match pattern.strip_prefix("op:") {
             Some(op) => n.op.name().eq_ignore_ascii_case(op),
             None => matches(pattern, &n.name),
@@ -107,10 +113,14 @@ pub fn keep_float(graph: &Graph, patterns: &[String]) -> Result<Graph, GraphErro
         let mut found = nodes().filter(fits).peekable();
         if found.peek().is_none() {
             let names: Vec<&str> = nodes().filter(|n| n.op.is_product()).map(|n| n.name.as_str()).collect();
-            let (pattern, known) = (pattern.clone(), names.join(", "));
+            let (pattern, known) = (pattern.to_owned(), names.join(", "));
             return Err(GraphError::NoNode { pattern, known });
         }
-        kept.float.extend(found.map(|n| n.name.clone()));
+        for node in found {
+            kept.float.insert(node.name.clone());
+            kept.halves.remove(&node.name);
+            kept.halves.extend(half.map(|half| (node.name.clone(), half)));
+        }
     }
     Ok(kept)
 }
@@ -200,6 +210,17 @@ mod tests {
         assert_eq!(weights(&["block.*.fc"]), ["head"]);
         assert!(weights(&["op:linear"]).is_empty());
         assert!(weights(&["*"]).is_empty());
+    }
+
+    #[test]
+    fn kept_parameters_may_be_halves_and_the_last_pattern_decides() {
+        let patterns = ["*=bf16", "head=fp16"].map(str::to_owned);
+        let kept = keep_float(&two_products(), &patterns).unwrap();
+        let halves = [("block.1.fc".to_owned(), HalfType::Bf16), ("head".to_owned(), HalfType::Fp16)];
+        assert_eq!((kept.float.len(), &kept.halves), (2, &halves.into()));
+        let wide = keep_float(&kept, &["head".to_owned()]).unwrap();
+        assert_eq!(wide.halves.len(), 1);
+        assert_ne!(wide.content_hash(), kept.content_hash());
     }
 
     #[test]

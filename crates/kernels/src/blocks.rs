@@ -75,12 +75,30 @@ impl<'a, T> Rows<'a, T> {
     }
 }
 
+/// The same expression for each height as a constant.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! by_height {
+    ($height:expr, [$($h:literal)*], $name:ident => $call:expr) => {
+        match $height {
+            $($h => {
+                const $name: usize = $h;
+                $call
+            })*
+            other => unreachable!("a tile of {other} rows"),
+        }
+    };
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) use by_height;
+
 /// A micro-kernel for int8 weights: computes tiles of at most `ROWS` rows and `PANELS` panels.
 pub(crate) trait IntTile: Copy {
     /// Rows of a full tile.
     const ROWS: usize;
     /// Panels of a full tile.
     const PANELS: usize;
+    /// What it takes away from the values of its cells before it multiplies.
+    const MOVED: i32 = 0;
     /// The activations of a row that meet one group of weights.
     type Cell: Copy + Default + 'static;
 
@@ -172,6 +190,7 @@ fn multiply<K: IntTile>(
     sink: &mut impl FnMut(Block<'_, i32>),
 ) {
     let (n, rows) = (b.n(), a.starts.len());
+    let offset = offset - K::MOVED;
     for left_panel in (0..b.panels()).step_by(COLUMN_PANELS) {
         let end_panel = b.panels().min(left_panel + COLUMN_PANELS);
         let ld = (end_panel - left_panel) * PANEL;

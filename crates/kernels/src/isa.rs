@@ -4,12 +4,19 @@ use std::{fmt, str::FromStr};
 
 use crate::KernelError;
 
-/// Whether this machine has a feature; no other architecture has those of x86.
+/// Whether this machine has a feature of x86, or of AArch64: no other architecture has those.
 macro_rules! has {
-    ($name:tt) => {{
+    (x86 $name:tt) => {{
         #[cfg(target_arch = "x86_64")]
         let present = is_x86_feature_detected!($name);
         #[cfg(not(target_arch = "x86_64"))]
+        let present = false;
+        present
+    }};
+    (arm $name:tt) => {{
+        #[cfg(target_arch = "aarch64")]
+        let present = std::arch::is_aarch64_feature_detected!($name);
+        #[cfg(not(target_arch = "aarch64"))]
         let present = false;
         present
     }};
@@ -26,11 +33,13 @@ pub enum Isa {
     AvxVnni,
     /// x86-64 with AVX-512 F, BW, DQ, VL and VNNI (Ice Lake 2019, Zen 4 2022, and later).
     Avx512Vnni,
+    /// AArch64 with NEON and its dot products of four bytes (Cortex-A76 and Neoverse N1 2018, Apple M1 2020, and later).
+    NeonDot,
 }
 
 impl Isa {
     /// Every instruction set known to this crate, slowest first.
-    pub const ALL: &'static [Isa] = &[Isa::Generic, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni];
+    pub const ALL: &'static [Isa] = &[Isa::Generic, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::NeonDot];
 
     /// The fastest one that this machine can run.
     pub fn best() -> Self {
@@ -51,35 +60,38 @@ impl Isa {
     pub const fn base(self) -> Option<Self> {
         match self {
             Isa::Generic => None,
-            Isa::Avx2 => Some(Isa::Generic),
+            Isa::Avx2 | Isa::NeonDot => Some(Isa::Generic),
             Isa::AvxVnni | Isa::Avx512Vnni => Some(Isa::Avx2),
         }
     }
 
-    /// The name used in flags, result rows and `CALIBENCH_REQUIRE_ISA`: `generic`, `avx2`, `avxvnni`, `avx512vnni`.
+    /// The name used in flags, result rows and `CALIBENCH_REQUIRE_ISA`: `generic`, `avx2`, `avxvnni`, `avx512vnni`,
+    /// `neondot`.
     pub const fn id(self) -> &'static str {
         match self {
             Isa::Generic => "generic",
             Isa::Avx2 => "avx2",
             Isa::AvxVnni => "avxvnni",
             Isa::Avx512Vnni => "avx512vnni",
+            Isa::NeonDot => "neondot",
         }
     }
 
     /// The CPU features that it needs, each with whether this machine has it.
     pub fn features(self) -> Vec<(&'static str, bool)> {
         macro_rules! features {
-            ($($name:tt),*) => {
-                vec![$(($name, has!($name))),*]
+            ($arch:ident: $($name:tt),*) => {
+                vec![$(($name, has!($arch $name))),*]
             };
         }
         match self {
             Isa::Generic => Vec::new(),
-            Isa::Avx2 => features!["avx2", "fma", "f16c"],
-            Isa::AvxVnni => features!["avx2", "fma", "f16c", "avxvnni"],
+            Isa::Avx2 => features![x86: "avx2", "fma", "f16c"],
+            Isa::AvxVnni => features![x86: "avx2", "fma", "f16c", "avxvnni"],
             Isa::Avx512Vnni => {
-                features!["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"]
+                features![x86: "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"]
             }
+            Isa::NeonDot => features![arm: "neon", "dotprod"],
         }
     }
 }
@@ -148,6 +160,17 @@ impl Avx512Vnni {
     }
 }
 
+/// Proof that the CPU has NEON and dot products of four bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct NeonDot(());
+
+impl NeonDot {
+    /// The token, or `None` where the CPU (or the operating system) lacks a feature.
+    pub fn detect() -> Option<Self> {
+        Isa::NeonDot.is_available().then_some(Self(()))
+    }
+}
+
 /// What a [`Kernels`](crate::Kernels) value holds: an instruction set that was seen to be there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Proof {
@@ -158,6 +181,8 @@ pub(crate) enum Proof {
     AvxVnni(AvxVnni),
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni(Avx512Vnni),
+    #[cfg(target_arch = "aarch64")]
+    NeonDot(NeonDot),
 }
 
 impl Proof {
@@ -168,8 +193,15 @@ impl Proof {
             Isa::Avx2 => Avx2::detect().map(Proof::Avx2),
             Isa::AvxVnni => AvxVnni::detect().map(Proof::AvxVnni),
             Isa::Avx512Vnni => Avx512Vnni::detect().map(Proof::Avx512Vnni),
+            Isa::NeonDot => None,
         };
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        let proof = match isa {
+            Isa::Generic => Some(Proof::Generic),
+            Isa::NeonDot => NeonDot::detect().map(Proof::NeonDot),
+            Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => None,
+        };
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let proof = (isa == Isa::Generic).then_some(Proof::Generic);
         proof.ok_or_else(|| missing(isa))
     }
@@ -183,6 +215,8 @@ impl Proof {
             Proof::AvxVnni(_) => Isa::AvxVnni,
             #[cfg(target_arch = "x86_64")]
             Proof::Avx512Vnni(_) => Isa::Avx512Vnni,
+            #[cfg(target_arch = "aarch64")]
+            Proof::NeonDot(_) => Isa::NeonDot,
         }
     }
 }
@@ -211,7 +245,7 @@ mod tests {
             assert_eq!(isa.id().parse::<Isa>(), Ok(isa));
         }
         let message = "avx9".parse::<Isa>().unwrap_err().to_string();
-        assert!(message.contains("generic, avx2, avxvnni, avx512vnni"), "{message}");
+        assert!(message.contains("generic, avx2, avxvnni, avx512vnni, neondot"), "{message}");
     }
 
     #[test]

@@ -12,6 +12,8 @@ macro_rules! dispatch {
     ($self:ident, $family:ident :: $scalar:ident | $name:ident ( $($arg:expr),* $(,)? )) => {
         match $self.proof {
             $crate::isa::Proof::Generic => $crate::generic::$family::$scalar($($arg),*),
+            #[cfg(target_arch = "aarch64")]
+            $crate::isa::Proof::NeonDot(_) => $crate::generic::$family::$scalar($($arg),*),
             #[cfg(target_arch = "x86_64")]
             $crate::isa::Proof::Avx2(token) => $crate::x86_64::$family::$name(token, $($arg),*),
             #[cfg(target_arch = "x86_64")]

@@ -13,6 +13,8 @@
 //! slices and panic with the sizes when a caller gets them wrong; the engine validates shapes
 //! before it compiles a plan, so a panic here is a bug.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod aligned;
 mod blocks;
 mod blocks_float;
@@ -28,6 +30,8 @@ mod lanes;
 mod pack;
 mod pack_float;
 mod products;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod quads;
 mod registry;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
@@ -36,7 +40,7 @@ pub use aligned::Aligned;
 pub use depthwise::Depthwise;
 pub use error::KernelError;
 pub use finish::{Activation, Finish, Output, Quantizer, Residual};
-pub use isa::{Avx2, Avx512Vnni, AvxVnni, Isa};
+pub use isa::{Avx2, Avx512Vnni, AvxVnni, Isa, NeonDot};
 pub use kernels::{CodeImage, Kernels, MAX_ZERO_POINT, Windows};
 pub use pack::{MAX_K_S8, PackedS8};
 pub use pack_float::PackedFloat;

@@ -39,6 +39,7 @@ impl KernelSet {
         Self { isa: Isa::Avx2, products: Products::Saturating },
         Self::exact(Isa::AvxVnni),
         Self::exact(Isa::Avx512Vnni),
+        Self::exact(Isa::NeonDot),
     ];
 
     /// The exact kernels of an instruction set.

@@ -139,6 +139,8 @@ const HALF: &str = "IEEE 754; the half crate";
 const SCALAR: &str = "definition";
 const INTEL: &str = "Intel intrinsics guide; tile layout after rten-gemm and gemmlowp";
 
+const ARM: &str = "Arm Neon intrinsics reference; tile layout as on x86-64";
+
 const fn entry(
     id: &'static str,
     op: Op,
@@ -232,6 +234,11 @@ pub const ALL: &[KernelEntry] = &[
     entry("x86_64-s8s8s32-conv-vnni6x16", Op::ConvS8, "s8·s8→{f32,s8}", Isa::AvxVnni, "6x16", "vpdpbusd in 256 bits, rows read from a padded image; no patches; exact", INTEL),
     entry("x86_64-f32-conv12x32", Op::ConvFloat, "f32·{f32,f16,bf16,s8}→{f32,s8}", Isa::Avx512Vnni, "12x32", "the tile of the product, rows read from a padded image; no patches", INTEL),
     entry("x86_64-s8s8s32-conv-vnni12x32", Op::ConvS8, "s8·s8→{f32,s8}", Isa::Avx512Vnni, "12x32", "vpdpbusd in 512 bits, rows read from a padded image; no patches; exact", INTEL),
+    entry("aarch64-s8s8s32-dot5x16", Op::GemmS8, "s8·s8→s32", Isa::NeonDot, "5x16", "sdot; exact", ARM),
+    entry("aarch64-u8s8s32-dot5x16", Op::GemmU8, "u8·s8→s32", Isa::NeonDot, "5x16", "sdot, activations moved down by 128; exact", ARM),
+    entry("aarch64-s8s8s32-conv-dot5x16", Op::ConvS8, "s8·s8→{f32,s8}", Isa::NeonDot, "5x16", "sdot, rows read from a padded image; no patches; exact", ARM),
+    entry("aarch64-f32-fma6x16", Op::GemmFloat, "f32·{f32,f16,bf16,s8}→f32", Isa::NeonDot, "6x16", "fused multiply-add in 128 bits over packed panels; narrow weights are widened a panel at a time", ARM),
+    entry("aarch64-f32-conv6x16", Op::ConvFloat, "f32·{f32,f16,bf16,s8}→{f32,s8}", Isa::NeonDot, "6x16", "the tile of the product, rows read from a padded image; no patches", ARM),
 ];
 
 #[cfg(test)]
@@ -248,6 +255,7 @@ mod tests {
             let arch = match e.isa {
                 Isa::Generic => "generic-",
                 Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => "x86_64-",
+                Isa::NeonDot => "aarch64-",
             };
             assert!(e.id.starts_with(arch), "{}", e.id);
             assert!(!e.summary.is_empty() && !e.source.is_empty());

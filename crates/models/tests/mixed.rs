@@ -4,10 +4,10 @@
 
 use calibench_engine::QuantSpec;
 use calibench_engine::compile::{CompileOptions, Executable};
-use calibench_engine::interpret::{Interpreter, NoTap};
-use calibench_graph::{Graph, bind, computes, keep_float};
+use calibench_engine::interpret::{FakeQuantTap, Interpreter, NoTap};
+use calibench_graph::{Graph, bind, computes, keep_float, placement};
 use calibench_kernels::{Isa, Kernels};
-use calibench_quant::Dtype;
+use calibench_quant::{Dtype, Granularity, IntFormat, QParams, Symmetry, Timing};
 use candle_core::DType;
 
 const BATCH: usize = 3;
@@ -101,6 +101,57 @@ fn keeping_one_node_changes_the_outcome_and_storage_keeps_its_weights() {
         plan.unwrap().weight_bytes()
     };
     assert!(bytes(&kept) > bytes(&graph) + 128 * 64, "fc1 is held in 32 bits");
+}
+
+#[test]
+fn what_integers_leave_alone_may_be_held_as_halves() {
+    let (graph, input) = model("digits-mlp");
+    for (pattern, half) in [("fc1=fp16", DType::F16), ("fc1=bf16", DType::BF16)] {
+        let kept = keep_float(&graph, &[pattern.to_owned()]).unwrap();
+        let wide = keep_float(&graph, &["fc1".to_owned()]).unwrap();
+        // The whole point: half the bytes, and the numbers that halves hold.
+        let weights = placement(&kept).weights.into_iter().map(|site| {
+            let data = graph.params[&site.param].data();
+            let qparams = QParams::of_weights(
+                &site.param,
+                data,
+                site.channels,
+                IntFormat::INT8,
+                Granularity::PerChannel,
+            );
+            (site.param, qparams.unwrap())
+        });
+        let spec = QuantSpec {
+            timing: Timing::Dynamic,
+            symmetry: Symmetry::Affine,
+            weights: weights.collect(),
+            ..QuantSpec::float(Dtype::Int8)
+        };
+        let options = CompileOptions { kernels: Kernels::best(), threads: 1, max_batch: BATCH };
+        let run = |graph: &Graph| {
+            let mut plan = Executable::compile(graph, &spec, options).unwrap();
+            (plan.weight_bytes(), plan.run(BATCH, &[&input]).unwrap().to_vec())
+        };
+        let ((bytes, got), (wide_bytes, exact)) = (run(&kept), run(&wide));
+        let len = graph.params["fc1.weight"].len() as u64;
+        assert_eq!(wide_bytes - bytes, 2 * len, "{pattern}: a half for each weight");
+        assert_ne!(got, exact);
+        let mut tap = FakeQuantTap::new(&kept, &spec).unwrap();
+        let simulated = Interpreter::new(&kept).unwrap().run_slice(BATCH, &[&input], &mut tap).unwrap();
+        let most = exact.iter().map(|v| v.abs()).fold(0.0, f32::max);
+        assert!(largest_difference(&got, &simulated) < 1e-2 * most, "{pattern}");
+        // In an fp32 plan nothing is rounded.
+        assert_eq!(
+            compiled(&kept, Dtype::Fp32, Isa::best(), &input),
+            compiled(&graph, Dtype::Fp32, Isa::best(), &input)
+        );
+        // Halves that compute: the node computes in fp32, with parameters that are halves.
+        for (dtype, candle) in [(Dtype::Fp16Compute, DType::F16), (Dtype::Bf16Compute, DType::BF16)] {
+            let reference = interpreted(&kept, candle, &input);
+            let off = largest_difference(&reference, &compiled(&kept, dtype, Isa::best(), &input));
+            assert!(off <= 0.04 * most, "{pattern} {half:?} under {dtype}: {off}");
+        }
+    }
 }
 
 #[test]

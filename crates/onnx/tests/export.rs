@@ -7,7 +7,7 @@ mod graphs;
 use std::collections::{BTreeMap, BTreeSet};
 
 use calibench_engine::interpret::{Interpreter, NoTap};
-use calibench_graph::{Dim, Graph, GraphBuilder, Op, Tensor, ValueId};
+use calibench_graph::{Dim, Graph, GraphBuilder, Op, Tensor, ValueId, keep_float};
 use calibench_onnx::{
     Codes, ConvertOptions, Data, ExportError, Form, HalfLoss, Model, Qdq, export, qparams_json,
 };
@@ -217,6 +217,21 @@ fn fp16_keeps_the_named_nodes_and_reports_what_it_cannot_hold() {
     let unknown = BTreeSet::from(["fc9".to_owned()]);
     let error = export(&graph, &Form::Fp16 { keep: &unknown }, 13).unwrap_err();
     assert!(matches!(error, ExportError::Keep { name } if name == "fc9"));
+}
+
+#[test]
+fn kept_parameters_that_are_halves_are_written_as_halves() {
+    let graph = keep_float(&two_layers(), &["fc1=fp16".to_owned()]).unwrap();
+    let params = quantized(&graph, IntFormat::INT8, Symmetry::Affine);
+    let model = exported(&graph, &qdq(&params, Codes::Signed, Codes::Signed), 13);
+    assert_eq!(operators(&model)[..5], ["QuantizeLinear", "DequantizeLinear", "Cast", "Cast", "Gemm"]);
+    let Data::F32(held) = &model.initializers["fc1.weight.transposed.float16"].data else {
+        panic!("numbers")
+    };
+    assert_eq!(held[0], 1.269_531_2, "1.27 in fp16");
+    assert!(!model.initializers.contains_key("fc1.weight.quantized"));
+    // An fp32 model is of fp32.
+    assert_eq!(operators(&exported(&graph, &Form::Fp32, 13)), ["Gemm", "Relu", "Gemm"]);
 }
 
 #[test]

@@ -78,6 +78,8 @@ fn build(model: Model<'_>, options: &LoadOptions) -> ort::Result<OrtSession> {
         .with_optimization_level(GraphOptimizationLevel::Level3)?
         .with_intra_threads(options.threads.get())?
         .with_inter_threads(1)?
+        // Else its threads wait busily after a call, beside whatever is timed next.
+        .with_config_entry("session.force_spinning_stop", "1")?
         .with_log_level(LogLevel::Error)?;
     match model {
         Model::Bytes(bytes) => builder.commit_from_memory(bytes),

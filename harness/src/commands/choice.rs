@@ -36,7 +36,8 @@ pub struct Choice {
     /// Worker threads
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub threads: usize,
-    /// Operations kept in fp32: names, with * for any characters, or op:OPERATOR
+    /// Operations kept in fp32: names, with * for any characters, or op:OPERATOR; with =fp16 or =bf16 behind, their weights
+    /// are held as such halves
     #[arg(long, value_delimiter = ',', value_name = "PATTERN")]
     pub keep_float: Vec<String>,
     /// Samples that ranges are found on

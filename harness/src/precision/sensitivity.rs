@@ -119,7 +119,7 @@ pub fn run(options: &Sensitivity) -> Result<u8> {
     }
     let evaluated = (samples, subject.metric.as_str(), plan.measure.evaluation_batch);
     let mut trials = Trials::new(ready.graph, evaluated, kernels)?;
-    trials.convert_to(ready.spec);
+    trials.convert_to(ready.spec, None);
     let target_db = options.target_sqnr.unwrap_or(match format {
         Dtype::Fp16Storage | Dtype::Fp16Compute => 40.0,
         Dtype::Bf16Storage | Dtype::Bf16Compute => 25.0,

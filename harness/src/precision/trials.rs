@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail};
 use calibench_engine::QuantSpec;
 use calibench_engine::compile::{CompileOptions, Executable};
-use calibench_graph::Graph;
+use calibench_graph::{Graph, HalfType};
 use calibench_kernels::Kernels;
 use calibench_metrics::sqnr_db;
 use calibench_quant::Dtype;
@@ -44,6 +44,8 @@ pub(super) struct Trials {
     graph: Graph,
     /// What the user keeps in fp32 in any case.
     always: BTreeSet<String>,
+    /// What the parameters of other nodes that are kept are held as.
+    kept_as: Option<HalfType>,
     spec: QuantSpec,
     options: CompileOptions,
     samples: Samples,
@@ -72,6 +74,7 @@ impl Trials {
         let mut trials = Self {
             graph,
             always,
+            kept_as: None,
             spec: QuantSpec::float(Dtype::Fp32),
             options,
             samples,
@@ -94,9 +97,9 @@ impl Trials {
         Ok(trials)
     }
 
-    /// What is executed from now on.
-    pub(super) fn convert_to(&mut self, spec: QuantSpec) {
-        self.spec = spec;
+    /// What is executed from now on, and what the parameters of kept nodes are held as: halves, or fp32.
+    pub(super) fn convert_to(&mut self, spec: QuantSpec, kept_as: Option<HalfType>) {
+        (self.spec, self.kept_as) = (spec, kept_as);
     }
 
     /// Samples that are run.
@@ -114,6 +117,10 @@ impl Trials {
     /// # Errors
     /// When the plan cannot be built or run.
     pub(super) fn outputs(&mut self, keep: &BTreeSet<String>) -> Result<Vec<f32>> {
+        let own = keep.difference(&self.always);
+        let halves = self.kept_as.iter().flat_map(|half| own.clone().map(|name| (name.clone(), *half)));
+        self.graph.halves.retain(|name, _| self.always.contains(name));
+        self.graph.halves.extend(halves);
         self.graph.float = self.always.union(keep).cloned().collect();
         self.evaluations += 1;
         self.execute()

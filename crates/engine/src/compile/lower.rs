@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calibench_graph::{Dim, Graph, Node, Op, ValueId, per_sample, placement, unrounded};
+use calibench_graph::{Dim, Graph, HalfType, Node, Op, ValueId, per_sample, placement, unrounded};
 use calibench_kernels::{Kernels, Quantizer};
 use calibench_quant::{Dtype, IntFormat, QParams, Timing};
 
@@ -201,9 +201,16 @@ impl<'g> Lowering<'g> {
         self.steps.push(Planned { step, rounding: rounding(self.dtype) });
     }
 
-    /// The format that a node runs in: the plan's, unless it stays in fp32.
+    /// The format that a node runs in: the plan's, unless it stays in fp32, perhaps with parameters that are halves.
     pub(super) fn dtype_of(&self, node: &Node) -> Dtype {
-        if self.unrounded.contains(&node.name) { Dtype::Fp32 } else { self.spec.dtype }
+        if self.spec.dtype == Dtype::Fp32 || !self.unrounded.contains(&node.name) {
+            return self.spec.dtype;
+        }
+        match self.graph.halves.get(&node.name) {
+            None => Dtype::Fp32,
+            Some(HalfType::Fp16) => Dtype::Fp16Storage,
+            Some(HalfType::Bf16) => Dtype::Bf16Storage,
+        }
     }
 
     /// Parameters of a frozen site.

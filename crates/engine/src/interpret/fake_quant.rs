@@ -1,9 +1,10 @@
 //! Fake quantization: what integers would make of a tensor, in fp32.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use calibench_graph::{Graph, Node, Placement, ValueId, placement};
-use calibench_quant::{IntFormat, QParams, QuantError, Range, Symmetry, Timing};
+use calibench_graph::{Graph, HalfType, Node, Placement, ValueId, placement};
+use calibench_quant::{Dtype, IntFormat, QParams, QuantError, Range, Symmetry, Timing};
 use candle_core::{CpuStorage, CustomOp1, DType, Error, Layout, Result, Shape, Tensor};
 
 use super::patches::contiguous;
@@ -102,7 +103,9 @@ pub struct FakeQuantTap {
     /// By value id.
     activations: Vec<Site>,
     /// By node: another node may keep the same parameter in fp32.
-    weights: std::collections::BTreeMap<String, Arc<QParams>>,
+    weights: BTreeMap<String, Arc<QParams>>,
+    /// Kept nodes whose parameters are halves.
+    halves: BTreeMap<String, HalfType>,
 }
 
 #[derive(Debug, Clone)]
@@ -119,7 +122,7 @@ impl FakeQuantTap {
     /// [`EngineError::MissingQParams`] when the spec lacks a site that the placement quantizes.
     pub fn new(graph: &Graph, spec: &QuantSpec) -> std::result::Result<Self, EngineError> {
         let mut activations = vec![Site::Untouched; graph.values.len()];
-        let mut weights = std::collections::BTreeMap::new();
+        let mut weights = BTreeMap::new();
         if spec.dtype.is_integer() {
             let Placement { activations: sites, weights: weight_sites, .. } = placement(graph);
             let missing =
@@ -142,7 +145,8 @@ impl FakeQuantTap {
                 };
             }
         }
-        Ok(Self { activations, weights })
+        let halves = if spec.dtype == Dtype::Fp32 { BTreeMap::new() } else { graph.halves.clone() };
+        Ok(Self { activations, weights, halves })
     }
 }
 
@@ -161,11 +165,21 @@ impl Tap for FakeQuantTap {
     }
 
     fn param(&mut self, node: &Node, index: usize, param: Tensor) -> Result<Tensor> {
-        match self.weights.get(&node.name).filter(|_| index == 0) {
-            Some(qparams) => fake_quantize(&param, qparams.clone()),
-            None => Ok(param),
+        match (self.weights.get(&node.name).filter(|_| index == 0), self.halves.get(&node.name)) {
+            (Some(qparams), _) => fake_quantize(&param, qparams.clone()),
+            (None, Some(half)) => rounded(&param, *half),
+            (None, None) => Ok(param),
         }
     }
+}
+
+/// The parameter as halves hold it.
+pub(super) fn rounded(param: &Tensor, half: HalfType) -> Result<Tensor> {
+    let half = match half {
+        HalfType::Fp16 => DType::F16,
+        HalfType::Bf16 => DType::BF16,
+    };
+    param.to_dtype(half)?.to_dtype(param.dtype())
 }
 
 fn no_sample(site: &str, values: &[f32]) -> QuantError {

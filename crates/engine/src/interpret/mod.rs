@@ -299,7 +299,9 @@ impl<'g> Interpreter<'g> {
             let param = own.or_else(|| self.params.get(name)).ok_or_else(|| {
                 calibench_graph::GraphError::MissingParam { node: node.name.clone(), param: name.clone() }
             })?;
-            let tapped = tap.param(node, index, param.clone());
+            let half = own.and_then(|_| self.graph.halves.get(&node.name));
+            let param = half.map_or_else(|| Ok(param.clone()), |half| fake_quant::rounded(param, *half));
+            let tapped = param.and_then(|param| tap.param(node, index, param));
             params.push(tapped.map_err(|e| candle_error(&self.graph, &node.name, e))?);
         }
         Ok(params)

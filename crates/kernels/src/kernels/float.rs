@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 
 use super::{check_finish, check_len, check_matrix, check_windows};
+#[cfg(target_arch = "aarch64")]
+use crate::aarch64;
 #[cfg(target_arch = "x86_64")]
 use crate::x86_64;
 use crate::{
@@ -100,6 +102,8 @@ impl Kernels {
         };
         match self.proof {
             Proof::Generic => accumulate(*self, generic::float::Scalar, rows, b, sink),
+            #[cfg(target_arch = "aarch64")]
+            Proof::NeonDot(token) => accumulate(*self, aarch64::float::Fma128(token), rows, b, sink),
             #[cfg(target_arch = "x86_64")]
             Proof::Avx2(token) => accumulate(*self, x86_64::float::Fma256(token), rows, b, sink),
             #[cfg(target_arch = "x86_64")]

@@ -1,11 +1,14 @@
 //! Integer GEMM and row sums.
 
 use super::{check_finish, check_matrix, check_windows};
+#[cfg(target_arch = "aarch64")]
+use crate::aarch64::dot::Dot;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use crate::quads::{accumulate_quads, accumulate_quads_of_pieces};
 #[cfg(target_arch = "x86_64")]
 use crate::x86_64::{
     gemm,
     maddubs::{Saturating, SevenBit},
-    quads::{accumulate_quads, accumulate_quads_of_pieces},
     vnni::{Vnni256, Vnni512},
 };
 use crate::{
@@ -117,7 +120,7 @@ impl Kernels {
     fn group(&self) -> Group {
         match self.isa() {
             Isa::Generic | Isa::Avx2 => Group::Pairs,
-            Isa::AvxVnni | Isa::Avx512Vnni => Group::Quads,
+            Isa::AvxVnni | Isa::Avx512Vnni | Isa::NeonDot => Group::Quads,
         }
     }
 
@@ -208,6 +211,8 @@ impl Kernels {
                 let a = Rows { data: image.as_chunks::<4>().0, starts, pieces };
                 match self.proof {
                     Proof::Generic => generic::bytes::accumulate_pieces(a, b, sink),
+                    #[cfg(target_arch = "aarch64")]
+                    Proof::NeonDot(token) => accumulate_quads_of_pieces(Dot(token), a, b, sink),
                     #[cfg(target_arch = "x86_64")]
                     Proof::Avx2(token) if b.products() == Products::Saturating => {
                         accumulate_quads_of_pieces(Saturating(token), a, b, sink);
@@ -240,6 +245,8 @@ impl Kernels {
         match self.proof {
             Proof::Generic if b.products() != Products::Exact => generic::bytes::accumulate(a, b, sink),
             Proof::Generic => generic::gemm::accumulate(a, b, sink),
+            #[cfg(target_arch = "aarch64")]
+            Proof::NeonDot(token) => accumulate_quads(Dot(token), a, b, sink),
             #[cfg(target_arch = "x86_64")]
             Proof::Avx2(token) if b.products() == Products::Exact => {
                 gemm::accumulate_pairs(token, a, b, sink)

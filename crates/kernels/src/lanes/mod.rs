@@ -25,6 +25,9 @@ pub(crate) trait Lanes {
 pub(crate) fn run(proof: Proof, work: impl Lanes) {
     match proof {
         Proof::Generic => work.run::<[f32; 16]>(),
+        // What every AArch64 has.
+        #[cfg(target_arch = "aarch64")]
+        Proof::NeonDot(_) => work.run::<[f32; 16]>(),
         // SAFETY: the token proves that the CPU has the features.
         #[cfg(target_arch = "x86_64")]
         Proof::Avx2(_) | Proof::AvxVnni(_) => unsafe { avx2(work) },

@@ -6,10 +6,10 @@
 
 use std::arch::x86_64::*;
 
-use super::{load_f32x8, store_f32x8, vnni::by_height};
+use super::{load_f32x8, store_f32x8};
 use crate::{
     Avx2, Avx512Vnni,
-    blocks::{Pieces, Rows},
+    blocks::{Pieces, Rows, by_height},
     blocks_float::FloatTile,
     pack::PANEL,
 };

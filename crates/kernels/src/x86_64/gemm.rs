@@ -8,12 +8,10 @@
 
 use std::{arch::x86_64::*, cell::RefCell, ops::Range};
 
-use super::{
-    at, broadcast_pair, load_i8x16, load_i8x32, load_i32x8, store_i32x8, store_i64x4, vnni::by_height,
-};
+use super::{at, broadcast_pair, load_i8x16, load_i8x32, load_i32x8, store_i32x8, store_i64x4};
 use crate::{
     Aligned, Avx2,
-    blocks::{Block, IntTile, Memory, Rows, accumulate, accumulate_pieces, tiles},
+    blocks::{Block, IntTile, Memory, Rows, accumulate, accumulate_pieces, by_height, tiles},
     generic,
     pack::{Group, PANEL, PackedS8},
 };

@@ -7,10 +7,10 @@
 
 use std::{arch::x86_64::*, ops::Range};
 
-use super::{at, load_i8x32, load_i32x8, store_i32x8, vnni::by_height};
+use super::{at, load_i8x32, load_i32x8, store_i32x8};
 use crate::{
     Avx2,
-    blocks::{IntTile, Rows},
+    blocks::{IntTile, Rows, by_height},
     pack::{Group, PANEL, PackedS8},
 };
 

@@ -12,7 +12,6 @@ pub(crate) mod gemm;
 pub(crate) mod half;
 pub(crate) mod maddubs;
 pub(crate) mod min_max;
-pub(crate) mod quads;
 pub(crate) mod quantize;
 pub(crate) mod vector;
 pub(crate) mod vnni;

@@ -6,7 +6,7 @@ use std::{arch::x86_64::*, ops::Range};
 
 use crate::{
     Avx512Vnni, AvxVnni,
-    blocks::{IntTile, Pieces, Rows},
+    blocks::{IntTile, Pieces, Rows, by_height},
     pack::{Group, PANEL, PackedS8},
 };
 
@@ -20,20 +20,6 @@ pub(crate) struct Vnni256(pub AvxVnni);
 /// The 12×32 tile: 24 accumulators, 2 vectors of B, 1 cell of A in 32 registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Vnni512(pub Avx512Vnni);
-
-/// The same expression for each height as a constant.
-macro_rules! by_height {
-    ($height:expr, [$($h:literal)*], $name:ident => $call:expr) => {
-        match $height {
-            $($h => {
-                const $name: usize = $h;
-                $call
-            })*
-            other => unreachable!("a tile of {other} rows"),
-        }
-    };
-}
-pub(super) use by_height;
 
 impl IntTile for Vnni256 {
     const ROWS: usize = 6;

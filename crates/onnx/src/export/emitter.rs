@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calibench_graph::{Dim, Element, Graph, GraphError, Node as GraphNode, ValueId};
+use calibench_graph::{Dim, Element, Graph, GraphError, HalfType, Node as GraphNode, ValueId};
 
 use super::dynamic::Quantized;
 use super::half_form::{self, HalfLoss};
@@ -316,19 +316,31 @@ impl<'g> Emitter<'g> {
     pub(super) fn param(&mut self, index: usize, kind: Kind, transposed: bool) -> Result<String> {
         let node = self.at();
         let (param, tensor) = (&node.params[index], self.graph.params_of(node)?[index]);
-        let key = (param.clone(), kind, transposed);
-        if let Some(name) = self.params.get(&key) {
-            return Ok(name.clone());
-        }
-        let name = match transposed {
-            false => self.store_floats(param, tensor.shape(), tensor.data(), kind),
-            true => {
-                let (shape, data) = transpose(tensor.shape(), tensor.data());
-                self.store_floats(&format!("{param}.transposed"), &shape, &data, kind)
+        // What is kept in fp32 may be held as halves.
+        let kept = kind == Kind::F32 && !matches!(self.form, Form::Fp32);
+        let half = self.graph.halves.get(&node.name).filter(|_| kept);
+        let key =
+            (half.map_or_else(|| param.clone(), |half| format!("{param}.{}", half.id())), kind, transposed);
+        self.stored_once(key, |e| {
+            let (name, (shape, mut data)) = match transposed {
+                false => (param.clone(), (tensor.shape().to_vec(), tensor.data().to_vec())),
+                true => (format!("{param}.transposed"), transpose(tensor.shape(), tensor.data())),
+            };
+            match half {
+                None => Ok(e.store_floats(&name, &shape, &data, kind)),
+                Some(HalfType::Fp16) => {
+                    let halves = e.store_floats(&format!("{name}.float16"), &shape, &data, Kind::F16);
+                    let name = e.fresh(&name);
+                    e.cast(&name, &halves, ElementType::F32);
+                    Ok(name)
+                }
+                // Few runtimes read bf16: the numbers that it holds, in fp32.
+                Some(HalfType::Bf16) => {
+                    data.iter_mut().for_each(|v| *v = half::bf16::from_f32(*v).to_f32());
+                    Ok(e.store_floats(&name, &shape, &data, kind))
+                }
             }
-        };
-        self.params.insert(key, name.clone());
-        Ok(name)
+        })
     }
 
     /// A parameter that was stored in another form under this key, or is now by `store`.

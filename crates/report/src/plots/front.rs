@@ -18,7 +18,7 @@ pub struct FrontPoint {
     pub cost: f64,
     /// Drop of the score against fp32; none where it is undefined.
     pub drop: Option<f64>,
-    /// Sites kept in fp32.
+    /// Sites that are kept, in fp32 or halves.
     pub kept: usize,
     /// Whether it is the one that was chosen.
     pub chosen: bool,
@@ -93,7 +93,7 @@ fn draw(plot: &FrontPlot) -> Result<Option<String>, DrawError> {
             }
             chart::mark(area, spot, marker, 4, colour)?;
             let kept = text::count_of(p.kept, "site");
-            tips.add(spot, 6, format!("{}, {kept} in fp32: {:.3}, {drop:.2} %", p.series, p.cost));
+            tips.add(spot, 6, format!("{}, {kept} kept: {:.3}, {drop:.2} %", p.series, p.cost));
         }
         let spot = at(1.0, 0.0);
         chart::mark(area, spot, Marker::Square, 5, chart::INK)?;

@@ -90,8 +90,8 @@ pub(super) fn decide(
     let reference = (trials.score(&outcomes)?, answers(&outcomes));
     let fp32 = reference.0;
     for candidate in candidates {
-        trials.convert_to(candidate.spec.clone());
-        let of = |p: &&Point| p.dtype == candidate.dtype.id() && p.is_within(decider.options.max_drop);
+        trials.convert_to(candidate.spec.clone(), candidate.kept_as);
+        let of = |p: &&Point| p.dtype == candidate.label && p.is_within(decider.options.max_drop);
         let mut shortlist: Vec<&Point> = points.iter().filter(of).collect();
         shortlist.sort_by(|a, b| a.cost.total_cmp(&b.cost).then(a.keep.len().cmp(&b.keep.len())));
         let mut confirmed = 0;
@@ -108,7 +108,7 @@ pub(super) fn decide(
     contenders.push(plain(fp32));
     // Last, because the process then stays on the CPUs that it times on.
     for contender in contenders.iter_mut().filter(|c| c.confirmed) {
-        let candidate = candidates.iter().find(|c| c.dtype.id() == contender.point.dtype);
+        let candidate = candidates.iter().find(|c| c.label == contender.point.dtype);
         decider.cost(candidate, contender)?;
     }
     let chosen = choose(&contenders).context("fp32 is always confirmed")?;
@@ -120,6 +120,7 @@ fn plain(score: Option<f64>) -> Contender {
     let point = Point {
         dtype: Dtype::Fp32.id().to_owned(),
         keep: BTreeSet::new(),
+        kept_as: Dtype::Fp32.id(),
         cost: 1.0,
         drop: Some(0.0),
         sqnr_db: None,
@@ -180,7 +181,8 @@ impl Decider<'_> {
     fn cost(&self, candidate: Option<&Candidate>, contender: &mut Contender) -> Result<()> {
         let fp32 = QuantSpec::float(Dtype::Fp32);
         let spec = candidate.map_or(&fp32, |c| &c.spec);
-        let graph = keeping(&self.subject.graph, &contender.point.keep);
+        let kept_as = candidate.and_then(|c| c.kept_as);
+        let graph = keeping(&self.subject.graph, &contender.point.keep, kept_as);
         match self.options.objective {
             Objective::Memory => {
                 let own = bytes(&graph, spec, self.timed)?;

@@ -17,6 +17,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use calibench_engine::QuantSpec;
 use calibench_engine::compile::CompileOptions;
+use calibench_graph::HalfType;
 use calibench_kernels::Kernels;
 use calibench_metrics::{MetricSpec, spec};
 use calibench_quant::Dtype;
@@ -68,8 +69,13 @@ struct Outcome {
 }
 
 /// A format with the model made ready for it.
+#[derive(Clone)]
 struct Candidate {
+    /// Its name among the others.
+    label: String,
     dtype: Dtype,
+    /// What the parameters of sites that are kept are held as, if not fp32.
+    kept_as: Option<HalfType>,
     cell: Cell,
     spec: QuantSpec,
     sites: Vec<String>,
@@ -101,10 +107,30 @@ pub fn run(options: &Tune) -> Result<u8> {
         let nodes = ready.graph.nodes.iter();
         let nodes = nodes.filter(|n| chooses(&ready.graph, n, half) && (!half || !n.params.is_empty()));
         let sites = nodes.map(|n| n.name.clone()).collect();
-        candidates.push(Candidate { dtype, cell: cell.clone(), spec: ready.spec, sites });
+        let label = dtype.id().to_owned();
+        candidates.push(Candidate {
+            label,
+            dtype,
+            kept_as: None,
+            cell: cell.clone(),
+            spec: ready.spec,
+            sites,
+        });
         subject = Some((of, plan.measure.evaluation_batch));
     }
     let Some((subject, evaluation_batch)) = subject else { bail!("--dtype names no format") };
+    // Integers, with halves for what they are too coarse for.
+    let halves = HalfType::ALL.into_iter().filter(|half| options.dtype.iter().any(|name| name == half.id()));
+    let integers = candidates.iter().filter(|c| c.dtype.is_integer());
+    let mixed = integers.flat_map(|candidate| {
+        halves.clone().map(|half| Candidate {
+            label: format!("{}+{}", candidate.dtype.id(), half.id()),
+            kept_as: Some(half),
+            ..candidate.clone()
+        })
+    });
+    let mixed: Vec<Candidate> = mixed.collect();
+    candidates.extend(mixed);
     let outcome = search_all(options, &subject, &candidates, evaluation_batch, &out)?;
     write(&outcome, &candidates, &out)?;
     console::note(&format!("result: {}", out.display()));
@@ -183,13 +209,16 @@ fn search_all(
     let views: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
     let timed = CompileOptions { kernels, threads: choice.threads, max_batch: options.batch };
     for candidate in candidates {
-        let Candidate { dtype, spec, sites, .. } = candidate;
-        let savings = Savings::measure(&subject.graph, spec, sites, options.objective, (timed, &views))?;
-        screen.convert_to(spec.clone());
-        search_trials.convert_to(spec.clone());
+        let Candidate { label, dtype, kept_as, spec, sites, .. } = candidate;
+        let what = (spec, *kept_as);
+        let savings = Savings::measure(&subject.graph, what, sites, options.objective, (timed, &views))?;
+        screen.convert_to(spec.clone(), None);
+        search_trials.convert_to(spec.clone(), *kept_as);
         let bar = bar(sites.len() + options.evaluations, "searching");
         let mut search = Search {
+            label,
             dtype: dtype.id(),
+            kept_as: kept_as.map_or(Dtype::Fp32.id(), HalfType::id),
             sites,
             savings: &savings,
             screen: &mut screen,
@@ -219,7 +248,7 @@ fn search_all(
         max_drop: options.max_drop,
         fp32_scores: [fp32, held_out_fp32],
         samples: [searched.len(), held_out.len()],
-        sites: candidates.iter().map(|c| (c.dtype.id().to_owned(), c.sites.len())).collect(),
+        sites: candidates.iter().map(|c| (c.label.clone(), c.sites.len())).collect(),
         front: front(&points),
         points,
         contenders,
@@ -233,7 +262,7 @@ fn search_all(
 fn write(outcome: &Outcome, candidates: &[Candidate], out: &Path) -> Result<()> {
     write_atomic(&out.join("tune.json"), &serde_json::to_vec_pretty(outcome)?)?;
     let chosen = &outcome.contenders[outcome.chosen];
-    let axes = match candidates.iter().find(|c| c.dtype.id() == chosen.point.dtype) {
+    let axes = match candidates.iter().find(|c| c.label == chosen.point.dtype) {
         Some(candidate) => axes_of(&candidate.cell),
         None => Axes {
             dtype: Some(vec!["fp32".to_owned()]),
@@ -241,7 +270,7 @@ fn write(outcome: &Outcome, candidates: &[Candidate], out: &Path) -> Result<()> 
             ..Axes::default()
         },
     };
-    let keep: Vec<String> = chosen.point.keep.iter().cloned().collect();
+    let keep = chosen.point.patterns();
     write_atomic(&out.join("tuned.toml"), config::keeping(&keep, &[axes])?.as_bytes())?;
     // fp32 is none of those that were searched.
     let other = Some(&chosen.point).filter(|p| !outcome.points.contains(p));

@@ -34,7 +34,8 @@ pub struct Tune {
     /// The model: a built-in name, or a file, which needs --data
     #[arg(value_name = "MODEL", value_parser = ModelName)]
     pub model: String,
-    /// Formats to choose from; each is tried against fp32, halves as stored weights
+    /// Formats to choose from; each is tried against fp32, halves as stored weights, and integers against such halves too
+    /// where both are named
     #[arg(long, value_delimiter = ',', value_name = "NAME", default_value = "int8", value_parser = names(FORMATS.iter().copied()))]
     pub dtype: Vec<String>,
     /// How much worse than fp32 the score may be: percentage points of a share, else percent of it

@@ -23,11 +23,14 @@ pub(super) fn table(outcome: &Outcome, out: &Path) -> String {
         scores[1]
     );
     text.push_str("Front: what nothing beats in both estimated cost and drop on the search half\n");
-    let mut rows = vec![strings(&["format", "in fp32", "cost x fp32", "drop", "SQNR dB"])];
+    let mut rows = vec![strings(&["format", "kept", "cost x fp32", "drop", "SQNR dB"])];
     rows.extend(outcome.front.iter().map(|p| {
         vec![
             p.dtype.clone(),
-            p.keep.len().to_string(),
+            match p.keep.len() {
+                0 => "0".to_owned(),
+                kept => format!("{kept} in {}", p.kept_as),
+            },
             format!("{:.3}", p.cost),
             p.drop.map_or(MISSING.to_owned(), percent),
             p.sqnr_db.map_or(MISSING.to_owned(), |db| format!("{db:.1}")),
@@ -37,7 +40,7 @@ pub(super) fn table(outcome: &Outcome, out: &Path) -> String {
     text.push_str("\nContenders: the cheapest within the budget, on the held-out half, and as measured\n");
     let measured = format!("{} x fp32", outcome.objective);
     let mut rows =
-        vec![strings(&[" ", "format", "in fp32", "drop", "95 % interval", "p", &measured, "95 % interval"])];
+        vec![strings(&[" ", "format", "kept", "drop", "95 % interval", "p", &measured, "95 % interval"])];
     rows.extend(outcome.contenders.iter().enumerate().map(|(i, c)| row(c, i == outcome.chosen)));
     text.push_str(&aligned(&rows, 0..2));
     text.push_str(&chosen(outcome, out));
@@ -59,7 +62,8 @@ fn row(c: &Contender, chosen: bool) -> Vec<String> {
     };
     let kept = match (c.sites, c.point.keep.len()) {
         (0, _) => "all".to_owned(),
-        (all, kept) => format!("{kept} of {all}"),
+        (all, 0) => format!("0 of {all}"),
+        (all, kept) => format!("{kept} of {all} in {}", c.point.kept_as),
     };
     vec![
         if chosen { "*" } else { "" }.to_owned(),
@@ -83,12 +87,11 @@ fn chosen(outcome: &Outcome, out: &Path) -> String {
     let what = match (c.sites, c.point.keep.len()) {
         (0, _) => "fp32: nothing else within the budget costs less".to_owned(),
         (all, 0) => format!("{} for all {all} sites", c.point.dtype),
-        (all, kept) => format!("{} with {kept} of {all} sites in fp32", c.point.dtype),
+        (all, kept) => format!("{} with {kept} of {all} sites kept in {}", c.point.dtype, c.point.kept_as),
     };
     let mut text = format!("\nChosen: {what}.\n");
     if !c.point.keep.is_empty() {
-        let names: Vec<&str> = c.point.keep.iter().map(String::as_str).collect();
-        text.push_str(&format!("  --keep-float {}\n", names.join(",")));
+        text.push_str(&format!("  --keep-float {}\n", c.point.patterns().join(",")));
     }
     let unsure = c.drop_interval.is_some_and(|[_, high]| high > outcome.max_drop);
     if unsure {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use calibench_engine::QuantSpec;
 use calibench_engine::compile::{CompileOptions, Executable};
-use calibench_graph::Graph;
+use calibench_graph::{Graph, HalfType};
 use calibench_metrics::median;
 use calibench_quant::Dtype;
 
@@ -22,12 +22,14 @@ pub(super) struct Savings {
     objective: Objective,
     graph: Graph,
     spec: QuantSpec,
+    /// What the parameters of kept sites are held as, if not fp32.
+    kept_as: Option<HalfType>,
     options: CompileOptions,
     /// Cost of fp32: seconds of a call, or bytes.
     pub fp32: f64,
     /// Cost with every site converted.
     converted: f64,
-    /// What each site saves; below zero where it is dearer converted.
+    /// What each site saves over being kept; below zero where it is dearer converted.
     pub sites: BTreeMap<String, f64>,
 }
 
@@ -38,14 +40,14 @@ impl Savings {
     /// When a plan cannot be built or run.
     pub(super) fn measure(
         graph: &Graph,
-        spec: &QuantSpec,
+        (spec, kept_as): (&QuantSpec, Option<HalfType>),
         names: &[String],
         objective: Objective,
         (options, inputs): (CompileOptions, &[&[f32]]),
     ) -> Result<Self> {
         let (graph, spec) = (graph.clone(), spec.clone());
         let (fp32, converted, sites) = (0.0, 0.0, BTreeMap::new());
-        let mut savings = Self { objective, graph, spec, options, fp32, converted, sites };
+        let mut savings = Self { objective, graph, spec, kept_as, options, fp32, converted, sites };
         match objective {
             Objective::Latency => savings.of_times(names, inputs)?,
             Objective::Memory => savings.of_bytes(names)?,
@@ -63,19 +65,26 @@ impl Savings {
             Objective::Latency => {
                 Ok(self.converted + keep.iter().filter_map(|name| self.sites.get(name)).sum::<f64>())
             }
-            Objective::Memory => bytes(&keeping(&self.graph, keep), &self.spec, self.options),
+            Objective::Memory => bytes(&keeping(&self.graph, keep, self.kept_as), &self.spec, self.options),
         }
     }
 
     fn of_times(&mut self, names: &[String], inputs: &[&[f32]]) -> Result<()> {
-        let (fp32, before) = times(&self.graph, &QuantSpec::float(Dtype::Fp32), self.options, inputs)?;
+        let (fp32, of_fp32) = times(&self.graph, &QuantSpec::float(Dtype::Fp32), self.options, inputs)?;
+        let (kept, before) = match self.kept_as {
+            None => (fp32, of_fp32),
+            Some(_) => {
+                let all = keeping(&self.graph, &names.iter().cloned().collect(), self.kept_as);
+                times(&all, &self.spec, self.options, inputs)?
+            }
+        };
         let (converted, after) = times(&self.graph, &self.spec, self.options, inputs)?;
         let cost = |costs: &BTreeMap<String, f64>, name: &String| costs.get(name).copied().unwrap_or(0.0);
         let mut sites: BTreeMap<String, f64> =
             names.iter().map(|name| (name.clone(), cost(&before, name) - cost(&after, name))).collect();
         // What falls on no site (normalisations that write codes, values that several read) is shared out, so that keeping
-        // all gives fp32.
-        let rest = (fp32 - converted) - sites.values().sum::<f64>();
+        // all gives what that costs.
+        let rest = (kept - converted) - sites.values().sum::<f64>();
         let total: f64 = sites.values().map(|v| v.abs()).sum();
         if total > 0.0 {
             sites.values_mut().for_each(|v| *v += rest * v.abs() / total);
@@ -88,20 +97,26 @@ impl Savings {
         let all: BTreeSet<String> = names.iter().cloned().collect();
         self.fp32 = bytes(&self.graph, &QuantSpec::float(Dtype::Fp32), self.options)?;
         self.converted = self.cost(&BTreeSet::new())?;
+        let kept = self.cost(&all)?;
         for name in names {
             let mut keep = all.clone();
             keep.remove(name);
-            let alone = self.fp32 - self.cost(&keep)?;
+            let alone = kept - self.cost(&keep)?;
             self.sites.insert(name.clone(), alone);
         }
         Ok(())
     }
 }
 
-/// The graph with these nodes kept in fp32 besides.
-pub(super) fn keeping(graph: &Graph, keep: &BTreeSet<String>) -> Graph {
+/// The graph with these nodes kept in fp32 besides, their parameters perhaps held as halves.
+pub(super) fn keeping(graph: &Graph, keep: &BTreeSet<String>, kept_as: Option<HalfType>) -> Graph {
     let mut kept = graph.clone();
-    kept.float.extend(keep.iter().cloned());
+    for name in keep {
+        // What the user keeps stays as it is.
+        if kept.float.insert(name.clone()) {
+            kept.halves.extend(kept_as.map(|half| (name.clone(), half)));
+        }
+    }
     kept
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use calibench_metrics::MetricSpec;
+use calibench_quant::Dtype;
 use serde::Serialize;
 
 use super::super::trials::{Effect, Trials};
@@ -18,10 +19,12 @@ use super::savings::Savings;
 /// One configuration that was evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Point {
-    /// The format of what is converted.
+    /// The format of what is converted, and where that is a half, of what is kept.
     pub dtype: String,
-    /// Nodes kept in fp32.
+    /// Nodes that are kept.
     pub keep: BTreeSet<String>,
+    /// What their parameters are held as: `fp32`, or a half; they compute in fp32.
+    pub kept_as: &'static str,
     /// Cost over that of fp32: bytes, or an estimate of the latency from the steps of both plans.
     pub cost: f64,
     /// How much worse than fp32 the score is on the search half; none where it is undefined.
@@ -31,6 +34,13 @@ pub(super) struct Point {
 }
 
 impl Point {
+    /// What is kept, as patterns of `--keep-float`.
+    pub(super) fn patterns(&self) -> Vec<String> {
+        let suffix =
+            if self.kept_as == Dtype::Fp32.id() { String::new() } else { format!("={}", self.kept_as) };
+        self.keep.iter().map(|name| format!("{name}{suffix}")).collect()
+    }
+
     pub(super) fn is_within(&self, max_drop: f64) -> bool {
         self.drop.is_some_and(|drop| drop <= max_drop)
     }
@@ -38,7 +48,11 @@ impl Point {
 
 /// The search of one format.
 pub(super) struct Search<'a> {
+    /// What its points are called.
+    pub label: &'a str,
+    /// What is converted to, whatever else is kept as: sites are looked at alone under it.
     pub dtype: &'a str,
+    pub kept_as: &'static str,
     /// Sites in execution order.
     pub sites: &'a [String],
     pub savings: &'a Savings,
@@ -152,11 +166,12 @@ impl Search<'_> {
         if self.points.len() >= self.budget || !(self.go_on)() {
             return Err(Stop::Ended);
         }
-        let effect = self.journal.effect(self.dtype, Set::Search, keep, self.trials)?;
+        let effect = self.journal.effect(self.label, Set::Search, keep, self.trials)?;
         let drop = |score: f64| self.metric.drop(self.fp32_score, score);
         let point = Point {
-            dtype: self.dtype.to_owned(),
+            dtype: self.label.to_owned(),
             keep: keep.clone(),
+            kept_as: self.kept_as,
             cost: self.savings.cost(keep)? / self.savings.fp32,
             drop: effect.score.filter(|_| effect.lost == 0.0).and_then(drop),
             sqnr_db: effect.sqnr_db,
@@ -196,8 +211,14 @@ mod tests {
 
     #[test]
     fn the_front_holds_what_nothing_beats() {
-        let point =
-            |cost, drop| Point { dtype: "int8".to_owned(), keep: BTreeSet::new(), cost, drop, sqnr_db: None };
+        let point = |cost, drop| Point {
+            dtype: "int8".to_owned(),
+            keep: BTreeSet::new(),
+            kept_as: "fp32",
+            cost,
+            drop,
+            sqnr_db: None,
+        };
         let points = [
             point(1.0, Some(0.0)),
             point(0.5, Some(0.1)),
