@@ -89,3 +89,17 @@ pub(super) fn for_blocks<T: Send>(
         out.par_chunks_mut(len).enumerate().for_each(|(i, block)| work(i * rows, block));
     }
 }
+
+/// What `join` makes of the results of `find` over blocks of rows, on so many threads as [`for_blocks`].
+pub(super) fn reduce<T: Sync, R: Send>(
+    x: &[T],
+    cut: Cut,
+    threads: usize,
+    find: impl Fn(&[T]) -> Option<R> + Send + Sync,
+    join: impl Fn(R, R) -> R + Send + Sync,
+) -> Option<R> {
+    if threads == 1 || cut.work < ALONE {
+        return find(x);
+    }
+    x.par_chunks(cut.rows.div_ceil(threads) * cut.width).filter_map(find).reduce_with(join)
+}

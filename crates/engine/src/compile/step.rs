@@ -1,13 +1,13 @@
 //! The steps of a plan and what they share while running.
 
-use calibench_kernels::{Activation, Kernels, Output};
+use calibench_kernels::{Activation, Kernels, Output, Quantizer};
 
 use super::general::General;
 use super::lookup::Lookup;
 use super::matmul::MatMul;
 use super::pool::Pool;
 use super::product::{Product, RunScales};
-use super::rows::{Cut, Target, for_blocks, write_rows};
+use super::rows::{Cut, Target, for_blocks, reduce, write_rows};
 use super::storage::{Buffers, Kind, Slot};
 use super::{Rounding, float_ops, layout};
 use crate::EngineError;
@@ -350,27 +350,44 @@ fn quantize(
     buffers: &mut Buffers,
     context: &mut Context,
 ) {
+    let cut = Cut::of_rows(n, 1);
     let params = match ranges {
         Ranges::Static(params) => params,
         Ranges::Dynamic { format, symmetry } => {
+            let find = |x: &[f32]| context.kernels.min_max(x);
+            let wider = |(a, b): (f32, f32), (c, d): (f32, f32)| (a.min(c), b.max(d));
             // Nothing finite: every code will be the zero point whatever the scale.
-            let (low, high) = context.kernels.min_max(&buffers.f32(from)[..n]).unwrap_or((0.0, 0.0));
+            let found = reduce(&buffers.f32(from)[..n], cut, context.threads, find, wider);
+            let (low, high) = found.unwrap_or((0.0, 0.0));
             let range = calibench_quant::Range { low, high };
             let (scale, zero_point) = calibench_quant::QParams::scale_and_zero_point(range, format, symmetry);
             SiteParams { scale, zero_point }
         }
     };
     context.site_params[value] = params;
-    let SiteParams { scale, zero_point } = params;
+    let (SiteParams { scale, zero_point }, CodeRange { low, high }) = (params, codes);
+    let (kernels, threads) = (context.kernels, context.threads);
     if to.kind == Kind::I8 {
         let mut out = buffers.take_i8(to);
         let x = &buffers.f32(from)[..n];
-        context.kernels.quantize_s8(x, scale, zero_point, codes.low, codes.high, &mut out[..n]);
+        for_blocks(&mut out[..n], cut, threads, |first, out| {
+            let x = &x[first..first + out.len()];
+            match ranges {
+                Ranges::Static(_) => kernels.quantize_s8(x, scale, zero_point, low, high, out),
+                // By the reciprocal, as everything that is written as codes at once: a division takes three times as long.
+                Ranges::Dynamic { .. } => {
+                    let quantizer = Quantizer { scale, zero_point, low, high };
+                    kernels.activate(x, Activation::None, Output::S8(out, quantizer));
+                }
+            }
+        });
         buffers.put_i8(to, out);
     } else {
         let mut out = buffers.take_i16(to);
         let x = &buffers.f32(from)[..n];
-        context.kernels.quantize_s16(x, scale, zero_point, codes.low, codes.high, &mut out[..n]);
+        for_blocks(&mut out[..n], cut, threads, |first, out| {
+            kernels.quantize_s16(&x[first..first + out.len()], scale, zero_point, low, high, out);
+        });
         buffers.put_i16(to, out);
     }
 }

@@ -8,5 +8,4 @@ pub(crate) mod dequantize;
 pub(crate) mod float;
 pub(crate) mod gemm;
 pub(crate) mod half;
-pub(crate) mod min_max;
 pub(crate) mod quantize;

@@ -1,7 +1,10 @@
 //! f32 to and from affine integers, and the range of a tensor.
 
 use super::{check_len, check_zero_point};
-use crate::Kernels;
+use crate::{
+    Kernels,
+    lanes::{self, range::MinMax},
+};
 
 impl Kernels {
     /// f32 to int8: `q = clamp(round_ties_even(x / scale) + zp, lo, hi)`.
@@ -59,7 +62,9 @@ impl Kernels {
     /// A zero is returned as +0, whichever sign it had, so that the answer does not depend on the
     /// order of the reduction.
     pub fn min_max(&self, x: &[f32]) -> Option<(f32, f32)> {
-        dispatch!(self, min_max::min_max(x))
+        let mut range = None;
+        lanes::run(self.proof, MinMax { x, range: &mut range });
+        range
     }
 }
 

@@ -7,6 +7,7 @@
 pub(crate) mod depthwise;
 pub(crate) mod finish;
 pub(crate) mod math;
+pub(crate) mod range;
 pub(crate) mod rows;
 pub(crate) mod vector;
 

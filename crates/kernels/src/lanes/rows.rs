@@ -92,21 +92,26 @@ pub(crate) struct Activate<'a, 'b> {
 impl Lanes for Activate<'_, '_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { x, activation, mut output } = self;
-        let mut row = [0.0; 256];
-        for (i, x) in x.chunks(row.len()).enumerate() {
-            let values = &mut row[..x.len()];
-            values.copy_from_slice(x);
-            let (chunks, tail) = values.as_chunks_mut::<LANES>();
-            // No function of a closure: it would be called, not inlined.
-            for chunk in chunks {
-                activate(V::load(chunk), activation).store(chunk);
+        let Self { x, activation, output } = self;
+        let (chunks, tail) = x.as_chunks::<LANES>();
+        let last = activate(V::load(&filled(tail)), activation);
+        // No function of a closure: it would be called, not inlined.
+        match output {
+            Output::F32(out) => {
+                let (out, out_tail) = out.as_chunks_mut::<LANES>();
+                for (out, x) in out.iter_mut().zip(chunks) {
+                    activate(V::load(x), activation).store(out);
+                }
+                out_tail.copy_from_slice(&last.lanes()[..tail.len()]);
             }
-            if !tail.is_empty() {
-                let active = activate(V::load(&filled(tail)), activation);
-                tail.copy_from_slice(&active.lanes()[..tail.len()]);
+            Output::S8(out, quantizer) => {
+                let codes = Codes::<V>::new(quantizer);
+                let (out, out_tail) = out.as_chunks_mut::<LANES>();
+                for (out, x) in out.iter_mut().zip(chunks) {
+                    *out = codes.of(activate(V::load(x), activation));
+                }
+                out_tail.copy_from_slice(&codes.of(last)[..tail.len()]);
             }
-            write::<V>(values, &mut output, i, 256);
         }
     }
 }

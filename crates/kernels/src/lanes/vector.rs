@@ -33,6 +33,8 @@ pub(crate) trait Vector: Copy {
     fn at_most(self, bound: Self) -> Self;
     /// 0 where x is below the bound.
     fn zero_where_below(self, x: Self, bound: Self) -> Self;
+    /// The other where the number is NaN or infinite.
+    fn finite_or(self, other: Self) -> Self;
     /// 2ⁿ of n + 1.5 · 2²³, whose low bits are n: they become the exponent.
     fn power_of_two(self) -> Self;
 
@@ -124,6 +126,10 @@ impl Vector for [f32; 16] {
         out
     }
     #[inline(always)]
+    fn finite_or(self, other: Self) -> Self {
+        zip(self, other, |x, other| if x.is_finite() { x } else { other })
+    }
+    #[inline(always)]
     fn power_of_two(self) -> Self {
         map(self, |x| f32::from_bits((x.to_bits() << 23).wrapping_add(1.0_f32.to_bits())))
     }
@@ -185,6 +191,7 @@ mod tests {
                 x.zero_where_below(y, V::splat(5.0)),
                 y.add(V::splat(12_582_912.0)).power_of_two(),
                 x.mul_add(y, V::splat(0.1)),
+                x.finite_or(y),
                 V::splat(self.x[3]),
                 V::from_int(V::load_int(&ints)),
                 V::from_int(V::add_int(V::load_int(&ints), V::load_s8(&bytes))),
@@ -194,8 +201,9 @@ mod tests {
                 // One NaN is like another.
                 self.out.extend(v.lanes().map(|x| if x.is_nan() { -1 } else { i64::from(x.to_bits()) }));
             }
-            for add in [-28, 37] {
-                let codes = x.codes(V::splat(-100.0), V::splat(90.0), V::splat_int(add));
+            for (low, high, add) in [(-100.0, 90.0, -28), (-100.0, 90.0, 37), (3.0, 90.0, 0), (-9.0, -2.0, 5)]
+            {
+                let codes = x.codes(V::splat(low), V::splat(high), V::splat_int(add));
                 self.out.extend(codes.map(i64::from));
             }
         }

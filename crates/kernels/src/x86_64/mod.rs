@@ -11,7 +11,6 @@ pub(crate) mod float;
 pub(crate) mod gemm;
 pub(crate) mod half;
 pub(crate) mod maddubs;
-pub(crate) mod min_max;
 pub(crate) mod quantize;
 pub(crate) mod vector;
 pub(crate) mod vnni;

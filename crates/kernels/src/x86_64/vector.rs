@@ -85,6 +85,19 @@ impl Vector for V256 {
         }
     }
     #[inline(always)]
+    fn finite_or(self, other: Self) -> Self {
+        // SAFETY: see the module. Finite exactly when the magnitude's bits are below those of infinity.
+        unsafe {
+            let bits_of_infinity = _mm256_set1_epi32(f32::INFINITY.to_bits() as i32);
+            let choose = |x, other| {
+                let magnitude = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(i32::MAX));
+                let finite = _mm256_castsi256_ps(_mm256_cmpgt_epi32(bits_of_infinity, magnitude));
+                _mm256_blendv_ps(other, x, finite)
+            };
+            Self(choose(self.0, other.0), choose(self.1, other.1))
+        }
+    }
+    #[inline(always)]
     fn power_of_two(self) -> Self {
         // SAFETY: see the module.
         unsafe {
@@ -203,6 +216,14 @@ impl Vector for V512 {
         unsafe { Self(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(x.0, bound.0), self.0)) }
     }
     #[inline(always)]
+    fn finite_or(self, other: Self) -> Self {
+        // SAFETY: see the module. Infinity less infinity is NaN, as is NaN: only of finite numbers is the difference ordered.
+        unsafe {
+            let rest = _mm512_sub_ps(self.0, self.0);
+            Self(_mm512_mask_mov_ps(other.0, _mm512_cmp_ps_mask::<_CMP_ORD_Q>(rest, rest), self.0))
+        }
+    }
+    #[inline(always)]
     fn power_of_two(self) -> Self {
         // SAFETY: see the module.
         unsafe {
@@ -242,7 +263,8 @@ impl Vector for V512 {
         // SAFETY: see the module; the array holds the register.
         unsafe {
             let numbers = _mm512_cmp_ps_mask::<_CMP_ORD_Q>(self.0, self.0);
-            let within = _mm512_maskz_min_ps(numbers, high.0, self.at_least(low).0);
+            let zero = Self::splat(0.0).at_least(low);
+            let within = _mm512_min_ps(high.0, _mm512_mask_max_ps(zero.0, numbers, low.0, self.0));
             // Conversion rounds to nearest, ties to even, as the bounds are whole.
             let narrow = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(within), add));
             _mm_storeu_si128(codes.as_mut_ptr().cast(), narrow);
