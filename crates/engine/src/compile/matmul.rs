@@ -6,7 +6,7 @@ use std::ops::Range;
 use calibench_kernels::{Finish, Kernels, Output, PackedFloat, PackedS8};
 
 use super::Operand;
-use super::rows::{Cut, Target, write_rows};
+use super::rows::{Cut, Target, length, part, write_rows};
 use super::step::{Context, SiteParams, dequantize, scratch};
 use super::storage::{Buffers, Kind, Slot};
 
@@ -71,23 +71,15 @@ impl MatMul {
     fn block(
         &self,
         first: usize,
-        block: Output<'_>,
+        mut block: Output<'_>,
         buffers: &Buffers,
         context: &Context,
         memory: &mut Memory,
     ) {
         let each = self.m * self.n;
-        match block {
-            Output::F32(out) => {
-                for (i, out) in out.chunks_exact_mut(each).enumerate() {
-                    self.one(first + i, Output::F32(out), buffers, context, memory);
-                }
-            }
-            Output::S8(out, quantizer) => {
-                for (i, out) in out.chunks_exact_mut(each).enumerate() {
-                    self.one(first + i, Output::S8(out, quantizer), buffers, context, memory);
-                }
-            }
+        for i in 0..length(&block) / each {
+            let out = part(&mut block, i * each..(i + 1) * each);
+            self.one(first + i, out, buffers, context, memory);
         }
     }
 
@@ -180,14 +172,6 @@ impl MatMul {
     }
 }
 
-/// Some of the places of an output.
-fn part<'a>(output: &'a mut Output<'_>, place: Range<usize>) -> Output<'a> {
-    match output {
-        Output::F32(out) => Output::F32(&mut out[place]),
-        Output::S8(out, quantizer) => Output::S8(&mut out[place], *quantizer),
-    }
-}
-
 /// The thread's memory for packed operands, as these kernels pack.
 fn packed(memory: &mut Option<(calibench_kernels::Isa, PackedS8)>, kernels: Kernels) -> &mut PackedS8 {
     let known = memory.take().filter(|(isa, _)| *isa == kernels.isa());
@@ -208,4 +192,67 @@ fn widened<'a>(
     let out = scratch(memory, range.len());
     dequantize(operand.slot, params, range, buffers, context.kernels, out);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use calibench_graph::{Dim, Element, Graph, GraphBuilder, Op, Value, ValueId};
+    use calibench_kernels::Isa;
+    use calibench_quant::Dtype;
+
+    use super::*;
+    use crate::QuantSpec;
+    use crate::compile::{CompileOptions, Executable};
+    use crate::interpret::{Interpreter, NoTap};
+
+    const BATCH: usize = 3;
+    const HEADS: usize = 2;
+    /// More rows than are made at a time.
+    const ROWS: usize = 90;
+    const COLUMNS: usize = 70;
+
+    /// `softmax(q · kᵀ · 0.5 + mask)`, the mask of so many rows.
+    fn attention(mask_rows: usize) -> Graph {
+        let value = |name: &str, dims: [usize; 3]| Value {
+            name: name.to_owned(),
+            shape: [Dim::Batch].into_iter().chain(dims.map(Dim::Fixed)).collect(),
+            element: Element::Float,
+        };
+        let inputs = vec![
+            value("q", [HEADS, ROWS, 8]),
+            value("k", [HEADS, COLUMNS, 8]),
+            value("mask", [1, mask_rows, COLUMNS]),
+        ];
+        let mut g = GraphBuilder::with_inputs("attention", inputs);
+        let [q, k, mask] = [0, 1, 2].map(ValueId);
+        let product = g.add("scores", Op::MatMul { transpose_rhs: true }, &[q, k], vec![]).unwrap();
+        let scaled = g.add("scaled", Op::Scale { factor: 0.5 }, &[product], vec![]).unwrap();
+        let masked = g.add("masked", Op::Add, &[mask, scaled], vec![]).unwrap();
+        let softmax = g.add("softmax", Op::Softmax, &[masked], vec![]).unwrap();
+        g.finish(softmax)
+    }
+
+    #[test]
+    fn mask_and_softmax_are_taken_with_the_scores_and_other_masks_are_not() {
+        for (mask_rows, first_step) in [(1, "MatMul+Add+Softmax"), (ROWS, "MatMul")] {
+            let graph = attention(mask_rows);
+            let numbers = |len: usize, seed: usize| -> Vec<f32> {
+                (0..BATCH * len).map(|i| ((i * 37 + seed) % 23) as f32 / 7.0 - 1.5).collect()
+            };
+            let (q, k) = (numbers(HEADS * ROWS * 8, 1), numbers(HEADS * COLUMNS * 8, 2));
+            // Another mask for each sample.
+            let mask: Vec<f32> = numbers(mask_rows * COLUMNS, 3).iter().map(|v| 2.0 * v).collect();
+            let inputs = [&q[..], &k, &mask];
+            let expected = Interpreter::new(&graph).unwrap().run_slice(BATCH, &inputs, &mut NoTap).unwrap();
+            for isa in Isa::available() {
+                let options =
+                    CompileOptions { kernels: Kernels::new(isa).unwrap(), threads: 1, max_batch: BATCH };
+                let mut plan = Executable::compile(&graph, &QuantSpec::float(Dtype::Fp32), options).unwrap();
+                assert_eq!(plan.plan(BATCH)[0].op, first_step);
+                let got = plan.run(BATCH, &inputs).unwrap();
+                let off = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(got.len() == expected.len() && off < 1e-6, "{isa}, mask of {mask_rows} rows: {off}");
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use calibench_kernels::{
 };
 
 use super::layout::ConvShape;
-use super::rows::{Cut, Target, write_rows};
+use super::rows::{Cut, Target, length, part, write_rows};
 use super::step::{Context, SiteParams, scratch};
 use super::storage::{Buffers, Kind};
 use super::{Operand, Rounding};
@@ -236,7 +236,7 @@ impl Product {
         scratch: &mut Scratch,
     ) {
         let n = self.out_channels;
-        let count = rows_of(&block, n);
+        let count = length(&block) / n;
         if let (Kind::I16, Output::F32(out)) = (self.input.slot.kind, &mut block) {
             return self.wide_block(first, out, buffers, context, scales, scratch);
         }
@@ -265,7 +265,7 @@ impl Product {
             let (bias, activation) =
                 if fused { (&self.bias[..], self.activation) } else { (&[][..], Activation::None) };
             let mut finish = Finish { bias: &bias[of(bias)], residual, activation, ..Finish::default() };
-            let out = columns_of(&mut block, columns.start);
+            let out = part(&mut block, columns.start..);
             match &self.weights {
                 Weights::DepthwiseFloat(weights) => {
                     let (shape, images) = (self.geometry.depthwise(), buffers.f32(self.input.slot));
@@ -314,7 +314,7 @@ impl Product {
         scratch: &mut Scratch,
     ) {
         let n = self.out_channels;
-        let rows = first..first + rows_of(block, n);
+        let rows = first..first + length(block) / n;
         let kernels = context.kernels;
         let group = if matches!(self.weights, Weights::Int { .. }) { kernels.s8_group() } else { 1 };
         let windows = shape.windows(group);
@@ -330,7 +330,7 @@ impl Product {
                 let images = buffers.f32(self.input.slot);
                 let memory = (&mut scratch.patches_f32, &mut scratch.starts);
                 shape.for_images(images, rows, (0.0, group, |x| x), memory, |rows, image, starts| {
-                    let out = columns_of(block, (rows.start - first) * n);
+                    let out = part(block, (rows.start - first) * n..);
                     kernels.conv_float(image, starts, windows, &packed[0], &finish_of(rows.start), out, n);
                 });
             }
@@ -338,7 +338,7 @@ impl Product {
                 let images = buffers.i8(self.input.slot);
                 let pad = context.site_params[self.input.value].zero_point as i8;
                 let mut each = |rows: Range<usize>, image: CodeImage<'_>, starts: &[usize]| {
-                    let out = columns_of(block, (rows.start - first) * n);
+                    let out = part(block, (rows.start - first) * n..);
                     let (correction, scale) = (&scales.correction[..], &scales.scale[..]);
                     let finish = Finish { correction, scale, ..finish_of(rows.start) };
                     kernels.conv_s8(image, starts, windows, &packed[0], &finish, out, n);
@@ -434,20 +434,5 @@ impl Operand {
             }
             _ => Residual::F32(&buffers.f32(self.slot)[offset..]),
         }
-    }
-}
-
-fn rows_of(output: &Output<'_>, width: usize) -> usize {
-    match output {
-        Output::F32(out) => out.len() / width,
-        Output::S8(out, _) => out.len() / width,
-    }
-}
-
-/// The same rows from an element on.
-fn columns_of<'a>(output: &'a mut Output<'_>, first: usize) -> Output<'a> {
-    match output {
-        Output::F32(out) => Output::F32(&mut out[first..]),
-        Output::S8(out, quantizer) => Output::S8(&mut out[first..], *quantizer),
     }
 }

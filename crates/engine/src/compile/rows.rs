@@ -1,5 +1,7 @@
 //! Writing a tensor row by row, in fp32 or codes, on one thread or several.
 
+use std::slice::SliceIndex;
+
 use calibench_kernels::{Output, Quantizer};
 use rayon::prelude::*;
 
@@ -102,4 +104,23 @@ pub(super) fn reduce<T: Sync, R: Send>(
         return find(x);
     }
     x.par_chunks(cut.rows.div_ceil(threads) * cut.width).filter_map(find).reduce_with(join)
+}
+
+/// Elements of a block.
+pub(super) fn length(block: &Output<'_>) -> usize {
+    match block {
+        Output::F32(out) => out.len(),
+        Output::S8(out, _) => out.len(),
+    }
+}
+
+/// Some of the places of a block.
+pub(super) fn part<'a, R>(block: &'a mut Output<'_>, place: R) -> Output<'a>
+where
+    R: SliceIndex<[f32], Output = [f32]> + SliceIndex<[i8], Output = [i8]>,
+{
+    match block {
+        Output::F32(out) => Output::F32(&mut out[place]),
+        Output::S8(out, quantizer) => Output::S8(&mut out[place], *quantizer),
+    }
 }

@@ -7,7 +7,7 @@ use super::lookup::Lookup;
 use super::matmul::MatMul;
 use super::pool::Pool;
 use super::product::{Product, RunScales};
-use super::rows::{Cut, Target, for_blocks, reduce, write_rows};
+use super::rows::{Cut, Target, for_blocks, length, reduce, write_rows};
 use super::storage::{Buffers, Kind, Slot};
 use super::{Rounding, float_ops, layout};
 use crate::EngineError;
@@ -295,14 +295,6 @@ impl Step {
             Self::LayerNorm { gamma, beta, .. } => floats(gamma.len() + beta.len()),
             _ => 0,
         }
-    }
-}
-
-/// Elements of a block.
-fn length(output: &Output<'_>) -> usize {
-    match output {
-        Output::F32(out) => out.len(),
-        Output::S8(out, _) => out.len(),
     }
 }
 
