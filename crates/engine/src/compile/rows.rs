@@ -8,8 +8,10 @@ use rayon::prelude::*;
 use super::step::Context;
 use super::storage::{Buffers, Kind, Slot};
 
-/// Work that is not shared out: in elements, or multiply-adds. Waking a thread takes some 10 µs, in which one does this.
+/// Work that is not shared out, in multiply-adds: to hand a share to another thread and wait for it takes as long.
 pub(super) const ALONE: usize = 200_000;
+/// What reading and writing an element counts as. Besides, data then stay on the core that wrote them.
+const ELEMENT: usize = 8;
 
 /// Where rows are written.
 #[derive(Debug, Clone, Copy)]
@@ -30,14 +32,14 @@ pub(super) struct Cut {
     pub unit: usize,
     /// Most rows of a block.
     pub most: usize,
-    /// Multiply-adds, or elements where nothing is multiplied.
+    /// Multiply-adds, or what counts as so many.
     pub work: usize,
 }
 
 impl Cut {
     /// Rows of a tensor of `len` values that is read and written once.
     pub(super) fn of_rows(len: usize, width: usize) -> Self {
-        Self { rows: len / width, width, unit: 1, most: usize::MAX, work: len }
+        Self { rows: len / width, width, unit: 1, most: usize::MAX, work: ELEMENT * len }
     }
 }
 

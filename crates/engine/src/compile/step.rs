@@ -190,9 +190,11 @@ impl Step {
             }
             Self::Dequantize { value, len, from, to, .. } => {
                 let mut out = buffers.take_f32(*to);
-                let params = context.site_params[*value];
-                let n = batch * len;
-                dequantize(*from, params, 0..n, buffers, context.kernels, &mut out[..n]);
+                let (params, kernels) = (context.site_params[*value], context.kernels);
+                let (n, shared) = (batch * len, &*buffers);
+                for_blocks(&mut out[..n], Cut::of_rows(n, 1), context.threads, |first, out| {
+                    dequantize(*from, params, first..first + out.len(), shared, kernels, out);
+                });
                 buffers.put_f32(*to, out);
             }
             Self::Round { len, from, to, .. } => {
@@ -202,7 +204,7 @@ impl Step {
             Self::MatMul(matmul) => matmul.run(batch, buffers, context),
             Self::Activate { activation, len, from, to, .. } => {
                 let (rows, kernels) = (batch * len, context.kernels);
-                let cut = Cut { rows, width: 1, unit: 1, most: usize::MAX, work: rows };
+                let cut = Cut::of_rows(rows, 1);
                 write_rows(*to, cut, buffers, context, |first, out, buffers| {
                     let x = &buffers.f32(*from)[first..first + length(&out)];
                     kernels.activate(x, *activation, out);

@@ -166,17 +166,22 @@ impl Search<'_> {
         if self.points.len() >= self.budget || !(self.go_on)() {
             return Err(Stop::Ended);
         }
-        let effect = self.journal.effect(self.label, Set::Search, keep, self.trials)?;
+        // With nothing kept it does not matter as what.
+        let label = if keep.is_empty() { self.dtype } else { self.label };
+        let effect = self.journal.effect(label, Set::Search, keep, self.trials)?;
         let drop = |score: f64| self.metric.drop(self.fp32_score, score);
         let point = Point {
-            dtype: self.label.to_owned(),
+            dtype: label.to_owned(),
             keep: keep.clone(),
             kept_as: self.kept_as,
             cost: self.savings.cost(keep)? / self.savings.fp32,
             drop: effect.score.filter(|_| effect.lost == 0.0).and_then(drop),
             sqnr_db: effect.sqnr_db,
         };
-        self.points.push(point.clone());
+        // The search of the format alone has it already.
+        if label == self.label {
+            self.points.push(point.clone());
+        }
         Ok(point)
     }
 }
