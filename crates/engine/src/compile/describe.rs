@@ -172,7 +172,8 @@ impl MatMul {
     fn op_and_kernel(&self) -> (String, String) {
         let to = type_of(&self.to.slot);
         let kernel = match self.lhs.slot.kind {
-            Kind::I8 => format!("s8 x s8 -> s32 -> {to}"),
+            Kind::I8 if self.multiplies_codes() => format!("s8 x s8 -> s32 -> {to}"),
+            Kind::I8 => format!("s8 codes widened, f32 x f32 -> {to}"),
             Kind::I16 => format!("s16 codes widened, f32 x f32 -> {to}"),
             Kind::F32 => format!("f32 x f32 -> {to}"),
         };

@@ -44,6 +44,9 @@ struct Memory {
     scores: Vec<f32>,
 }
 
+/// Multiply-adds below which a product of int8 codes is one of fp32.
+const SMALL: usize = 4096;
+
 /// Scores that are made at a time where they become a softmax: they stay in the first-level cache.
 const SCORES: usize = 4096;
 
@@ -84,7 +87,7 @@ impl MatMul {
     }
 
     fn one(&self, i: usize, out: Output<'_>, buffers: &Buffers, context: &Context, memory: &mut Memory) {
-        if self.lhs.slot.kind == Kind::I8 {
+        if self.multiplies_codes() {
             self.one_s8(i, out, buffers, context, memory);
         } else {
             self.one_f32(i, out, buffers, context, memory);
@@ -93,7 +96,6 @@ impl MatMul {
 
     fn one_f32(&self, i: usize, out: Output<'_>, buffers: &Buffers, context: &Context, memory: &mut Memory) {
         let (m, k, n) = (self.m, self.k, self.n);
-        // W8A16 holds its operands as int16 codes; there is no s16 x s16 kernel, so they are widened.
         let lhs = widened(self.lhs, i * m * k..(i + 1) * m * k, buffers, context, &mut memory.lhs);
         let rhs = widened(self.rhs, i * n * k..(i + 1) * n * k, buffers, context, &mut memory.rhs);
         let (stride_n, stride_k) = self.strides();
@@ -106,6 +108,12 @@ impl MatMul {
         self.finished(out, kernels, &mut memory.scores, |rows, out| {
             kernels.gemm_float(rows.len(), &lhs[rows.start * k..], k, operand, &finish, out, n);
         });
+    }
+
+    /// Whether codes are multiplied as such. int16 codes are widened, since there is no s16 x s16 kernel; int8 codes where a
+    /// product is so small that packing them and their corrections take longer than is saved.
+    pub(super) fn multiplies_codes(&self) -> bool {
+        self.lhs.slot.kind == Kind::I8 && self.m * self.n * self.k >= SMALL
     }
 
     /// From one column of the right-hand side to the next, and from one of its rows.
