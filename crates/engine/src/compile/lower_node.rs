@@ -192,12 +192,12 @@ impl<'g> Lowering<'g> {
             self.check_terms(node, k)?;
         }
         let After { value, factor, mask, softmax } = self.fuse_attention(node, fused);
+        let mask = mask.map(|mask| self.float(mask, Layout::Plain)).transpose()?;
         let lhs = self.product_input(node, node.inputs[0], Layout::Plain)?;
         let rhs = self.product_input(node, node.inputs[1], Layout::Plain)?;
-        let mask = mask.map(|mask| self.float(mask, Layout::Plain)).transpose()?;
-        let mask = mask.map(|mask| self.read(mask));
-        // Converting the second operand may have pushed a step: read the first again.
+        // Converting the second operand may have pushed a step: read the others again.
         let lhs = Operand { slot: self.read(lhs.slot.index), ..lhs };
+        let mask = mask.map(|mask| self.read(mask));
         let heads = out_dims[..out_dims.len() - 2].iter().product();
         let (out, to) = self.target(value, Layout::Plain)?;
         let name = node.name.clone();
