@@ -161,10 +161,15 @@ pub struct Windows {
 #[track_caller]
 fn check_windows(op: &str, image: usize, starts: &[usize], windows: Windows, k: usize) {
     let Windows { count, len, stride } = windows;
-    assert!(count > 0 && count * len == k, "{op}: {count} pieces of {len} are not the weights' k = {k}");
-    let reach = (count - 1) * stride + len;
+    // Unsafe code relies on it: nothing may wrap.
+    assert!(
+        count > 0 && count.checked_mul(len) == Some(k),
+        "{op}: {count} pieces of {len} are not the weights' k = {k}"
+    );
+    let reach = (count - 1).saturating_mul(stride).saturating_add(len);
     let most = starts.iter().max().copied().unwrap_or(0);
-    assert!(starts.is_empty() || most + reach <= image, "{op}: a window ends at {} of {image}", most + reach);
+    let end = most.saturating_add(reach);
+    assert!(starts.is_empty() || end <= image, "{op}: a window ends at {end} of {image}");
 }
 
 /// Panics unless the codes are int8 and the zero point is exact in floating point.

@@ -95,7 +95,7 @@ impl<'g> Lowering<'g> {
                 self.push_target(node, plain, |from, to| Step::Softmax { name, width, len, from, to })
             }
             Op::MaxPool2d(window) => self.pool(node, Pooling::Max, *window),
-            Op::AvgPool2d { window, count_padding } => {
+            Op::AvgPool2d { window, count_padding } if self.is_batch_first(x) => {
                 self.pool(node, Pooling::Mean { count_padding: *count_padding }, *window)
             }
             Op::GlobalAvgPool => {
@@ -122,7 +122,9 @@ impl<'g> Lowering<'g> {
                     self.define_float(node.output, tensor, plain)
                 }
             },
-            Op::Permute { axes } if axes.first() == Some(&0) && dims.len() <= MAX_RANK => {
+            Op::Permute { axes }
+                if axes.first() == Some(&0) && dims.len() <= MAX_RANK && self.is_batch_first(x) =>
+            {
                 let axes: Vec<usize> = axes[1..].iter().map(|a| a - 1).collect();
                 match self.movable(node) {
                     Some(codes) => {
@@ -159,6 +161,11 @@ impl<'g> Lowering<'g> {
         self.push_float(node, last, last, |from, to| {
             Step::Pool(Box::new(Pool { name, pooling, window, dims, out, from, to }))
         })
+    }
+
+    /// Whether the first axis is the batch and nothing else: sizes of a sample are then those of the other axes.
+    fn is_batch_first(&self, value: ValueId) -> bool {
+        self.graph.value(value).shape.first() == Some(&Dim::Batch)
     }
 
     fn image(&self, node: &Node, dims: &[usize]) -> Result<[usize; 3], EngineError> {

@@ -93,7 +93,36 @@ fn larger(a: f32, b: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use calibench_graph::{Dim, GraphBuilder, Op};
+    use calibench_kernels::Kernels;
+    use calibench_quant::Dtype;
+
     use super::super::storage::Kind;
+    use crate::QuantSpec;
+    use crate::compile::{CompileOptions, Executable};
+    use crate::interpret::{Interpreter, NoTap};
+
+    #[test]
+    fn images_joined_with_the_batch_are_averaged_and_permuted_too() {
+        let window = Window::square(2, 2);
+        let permute = Op::Permute { axes: vec![0, 2, 1, 3] };
+        for op in [Op::AvgPool2d { window, count_padding: false }, permute] {
+            let mut g = GraphBuilder::new(
+                "g",
+                [Dim::Batch].into_iter().chain([2, 3, 4, 6].map(Dim::Fixed)).collect(),
+            );
+            let shape = [Dim::Multiple(2)].into_iter().chain([3, 4, 6].map(Dim::Fixed)).collect();
+            let joined = g.add("joined", Op::Reshape { shape }, &[g.input()], vec![]).unwrap();
+            let y = g.add("y", op.clone(), &[joined], vec![]).unwrap();
+            let graph = g.finish(y);
+            let x: Vec<f32> = (0..3 * 144).map(|i| (i * 37 % 101) as f32).collect();
+            let expected = Interpreter::new(&graph).unwrap().run_slice(3, &[&x], &mut NoTap).unwrap();
+            let options = CompileOptions { kernels: Kernels::best(), threads: 1, max_batch: 3 };
+            let mut plan = Executable::compile(&graph, &QuantSpec::float(Dtype::Fp32), options).unwrap();
+            assert_eq!(plan.run(3, &[&x]).unwrap(), expected, "{op:?}");
+        }
+    }
+
     use super::*;
 
     #[test]

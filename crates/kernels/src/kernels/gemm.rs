@@ -208,6 +208,11 @@ impl Kernels {
                 }
             }
             CodeImage::Quads(image) => {
+                // Those sets multiply bytes for other products than exact ones only.
+                assert!(
+                    b.products() != Products::Exact || !matches!(self.isa(), Isa::Generic | Isa::Avx2),
+                    "{OP}: weights were packed by the kernels of another instruction set"
+                );
                 let a = Rows { data: image.as_chunks::<4>().0, starts, pieces };
                 match self.proof {
                     Proof::Generic => generic::bytes::accumulate_pieces(a, b, sink),
